@@ -1,0 +1,86 @@
+"""What every command shares: tables, JSON, CSV and progress on the right streams."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+JsonOption = typer.Option(False, "--json", help="Print one JSON object on stdout, nothing else.")
+CsvOption = typer.Option(False, "--csv", help="Print the table as CSV on stdout.")
+
+
+def print_json(payload: dict[str, Any]) -> None:
+    """Print one JSON object on stdout; keys in the order given, so output is reproducible."""
+    json.dump(payload, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def print_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows as CSV on stdout, with a header line."""
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", right: str = ""
+) -> None:
+    """Print rows for a person; wide on a pipe, so that nothing is cut or wrapped there.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Header, one per column.
+    rows : sequence of sequences
+        Cells; formatted with ``str``.
+    title : str
+        Printed above the table.
+    right : str
+        One character per column: ``>`` = right-aligned. Shorter or empty: left.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        is_right = right[position : position + 1] == ">"
+        table.add_column(column, justify="right" if is_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+class Progress:
+    """Progress of a long step; draws nothing unless stderr is a terminal."""
+
+    def __init__(self, bar: Any = None, task: Any = None) -> None:
+        self._bar = bar
+        self._task = task
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report that `done` of `total` units are finished."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """Show a bar with rate and ETA on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield Progress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Progress(bar, bar.add_task(label, total=None))

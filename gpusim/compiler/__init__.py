@@ -1,0 +1,1 @@
+"""Compile: OpenCL C -> normalised LLVM IR -> SSA blocks as plain arrays."""

@@ -1,0 +1,122 @@
+"""The normalised kernel as plain arrays: blocks, SSA instructions, operands, loops.
+
+Produced by the pinned pipeline from OpenCL C; read by `count` (what is executed), `isa` (what it
+costs) and nobody else. Values are SSA: each instruction defines at most one value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+ADDRESS_SPACES = {0: "private", 1: "global", 2: "constant", 3: "local", 4: "generic"}
+"""SPIR address space numbers."""
+
+INSTRUCTION = np.dtype(
+    [
+        ("block", np.int32),  # index of the basic block
+        ("opcode", np.int16),  # index into KernelIR.opcodes (LLVM opcode names)
+        ("type", np.int32),  # index into KernelIR.types: type of the result
+        ("operand_type", np.int32),  # type of the first operand (store: of the value stored)
+        ("callee", np.int32),  # index into KernelIR.callees, -1 = not a call
+        ("predicate", np.int32),  # index into KernelIR.predicates (icmp, fcmp), else -1
+        ("address_space", np.int8),  # of a memory access, else -1
+        ("access_bytes", np.int32),  # of a memory access, else 0
+        ("align_bytes", np.int32),
+        ("line", np.int32),  # OpenCL C source line, 0 = unknown
+    ]
+)
+
+CONSTANT = -1
+"""Operand code: an immediate; its text is in `operand_text`."""
+PARAMETER = -1000
+"""Operand codes ``PARAMETER - i`` mean kernel parameter i; ``BLOCK - b`` a branch target."""
+BLOCK = -1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueType:
+    """A first-class type: ``i32``, ``<4 x float>``, ``ptr addrspace(1)``..."""
+
+    kind: str
+    """``int``, ``float``, ``pointer``, ``void``, ``label`` or ``aggregate``."""
+    bits: int
+    """Of one lane; a pointer has 64."""
+    lanes: int = 1
+    address_space: int = 0
+    """Of a pointer."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A kernel parameter as the OpenCL source declares it."""
+
+    name: str
+    type_name: str
+    """OpenCL spelling, e.g. ``float*``, ``uint``, ``image2d_t``."""
+    kind: str
+    """``buffer`` (global or constant pointer), ``local``, ``image``, ``sampler``, ``value``."""
+    size_bytes: int
+    """Of a by-value parameter; 8 for pointers."""
+    address_space: int = 0
+    access: str = "none"
+    """Image access qualifier."""
+    is_const: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """A natural loop."""
+
+    header: int
+    parent: int
+    """Index of the enclosing loop, -1 = outermost."""
+    depth: int
+    blocks: tuple[int, ...]
+    """All blocks, those of inner loops included."""
+    latches: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelIR:
+    """One kernel, everything inlined, after the pinned pipeline."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    opcodes: tuple[str, ...]
+    types: tuple[ValueType, ...]
+    callees: tuple[str, ...]
+    predicates: tuple[str, ...]
+    block_names: tuple[str, ...]
+    instructions: npt.NDArray[np.void]
+    """(n_instruction,) INSTRUCTION, in block order, PHIs first in each block."""
+    operand_start: npt.NDArray[np.int64]
+    """(n_instruction + 1,) offsets into `operands`."""
+    operands: npt.NDArray[np.int32]
+    """>= 0: index of the defining instruction; else CONSTANT, PARAMETER - i or BLOCK - b."""
+    operand_text: tuple[str, ...] = field(repr=False, default=())
+    """Text of each operand as LLVM prints it."""
+    edges: npt.NDArray[np.int32]
+    """(n_edge, 2) control-flow edges (from block, to block)."""
+    loops: tuple[Loop, ...]
+    local_memory_bytes: int
+    """Of ``__local`` variables; arguments not included."""
+    private_memory_bytes: int
+    """Of the arrays that stayed in private memory, per work-item."""
+    has_barrier: bool
+    required_local_size: tuple[int, int, int] | None
+    text: str = field(repr=False, default="")
+    """Normalised LLVM IR of the module."""
+    source_lines: tuple[str, ...] = field(repr=False, default=())
+    pipeline: str = ""
+    """Version of the pinned pipeline, part of every result."""
+    key: str = ""
+    """Content hash of source, options, kernel name and pipeline."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of basic blocks."""
+        return len(self.block_names)

@@ -1,0 +1,1 @@
+"""Count: jobs + IR -> exact executions of every block per work-group class."""

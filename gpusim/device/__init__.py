@@ -1,0 +1,1 @@
+"""Device models: YAML with evidence for every figure -> frozen DeviceSpec."""

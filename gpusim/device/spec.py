@@ -1,0 +1,159 @@
+"""What a device model states: frozen, every figure a :class:`Quantity` with its evidence.
+
+The suffix of a field is the canonical unit of its value. One schema serves all families; a
+field that a family lacks (warps on Midgard, arithmetic pipes on NVIDIA) is documented below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpusim.device.quantity import Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSpec:
+    """Shader cores (an NVIDIA SM is a shader core)."""
+
+    n_shader_cores: Quantity
+    clock_khz: Quantity
+    warp_width: Quantity
+    """Work-items issued together; 1 on Midgard."""
+    n_arithmetic_pipes: Quantity
+    """Midgard A-pipes, Bifrost execution engines, NVIDIA warp schedulers, per core."""
+    lanes_per_pipe: Quantity
+    """Work-items a pipe serves per cycle (1 on Midgard, 4 on G72, 32 on NVIDIA)."""
+    max_threads: Quantity
+    """Table {registers per thread (upper bound): resident work-items per core}."""
+    max_work_groups: Quantity
+    """Resident work-groups per core."""
+    thread_create_per_cycle: Quantity
+    """Work-items started per cycle and core."""
+    load_store_per_cycle: Quantity
+    """Load/store operations (Midgard: per work-item; else: per warp message) per cycle, core."""
+    load_store_bytes_per_cycle: Quantity
+    arithmetic_latency_cycles: Quantity
+    """Dependent issue latency of the arithmetic pipe."""
+    registers: Quantity
+    """Registers per core that limit residency (NVIDIA); 0 where `max_threads` says it all."""
+    local_memory_bytes: Quantity
+    """On-chip local memory per core; 0 where local memory is ordinary cached memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSpec:
+    """One cache level; per core for L1, shared for L2."""
+
+    size_bytes: Quantity
+    line_bytes: Quantity
+    ways: Quantity
+    hit_latency_cycles: Quantity
+    bytes_per_cycle: Quantity
+    """Throughput towards the cores: per core for L1, per core for L2 too."""
+    outstanding_misses: Quantity
+    """Lines in flight: per core for L1, in all for L2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlbSpec:
+    """Address translation."""
+
+    page_bytes: Quantity
+    entries: Quantity
+    miss_cycles: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DramSpec:
+    """External memory."""
+
+    peak_bytes_per_s: Quantity
+    efficiency: Quantity
+    """Achievable share of the peak, 0..1."""
+    latency_ps: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSpec:
+    """CPU and driver side of a launch."""
+
+    enqueue_ps: Quantity
+    """CPU time of one clEnqueueNDRangeKernel."""
+    submit_ps: Quantity
+    """System call and submission of one flush group."""
+    mmio_access_ps: Quantity
+    mmio_writes_per_submit: Quantity
+    mmio_reads_per_submit: Quantity
+    mmio_accesses_per_interrupt: Quantity
+    interrupt_ps: Quantity
+    """From the end of a job to the interrupt handler's end."""
+    interrupt_spacing_ps: Quantity
+    """Completions closer than this share one interrupt."""
+    wakeup_ps: Quantity
+    """From the interrupt to the waiting host thread."""
+    flush_period: Quantity
+    """Enqueues after which the driver flushes by itself; 0 = only on demand."""
+    power_on_ps: Quantity
+    power_off_idle_ps: Quantity
+    """Idle time after which the GPU powers down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobManagerSpec:
+    """The hardware that turns a job into tasks on cores."""
+
+    n_slots: Quantity
+    slot_depth: Quantity
+    """Jobs a slot holds: the running one and the next."""
+    descriptor_fetch_ps: Quantity
+    task_dispatch_cycles: Quantity
+    """Per task, one dispatcher for all cores."""
+    cache_flush_fixed_cycles: Quantity
+    cache_flush_bytes_per_cycle: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSpec:
+    """What the OpenCL driver allows."""
+
+    max_work_group_size: Quantity
+    global_memory_bytes: Quantity
+    max_allocation_bytes: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySpec:
+    """Names of driver policies; each is a function in `lower`."""
+
+    null_local_size: Quantity
+    """``mali_g72`` | ``power_of_two_divisors_64`` | ``power_of_two_divisors_256``."""
+    job_split: Quantity
+    """``uniform_and_remainder`` (Mali) | ``none`` (padded or refused)."""
+    buffer_alignment_bytes: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSpec:
+    """A device model, loaded and checked."""
+
+    id: str
+    name: str
+    """CL_DEVICE_NAME of the device."""
+    board: str
+    family: str
+    """``midgard``, ``bifrost``, ``valhall``, ``maxwell``, ``pascal`` or ``adreno``."""
+    isa: str
+    """Name of the ISA back end."""
+    core: CoreSpec
+    l1: CacheSpec
+    l2: CacheSpec
+    tlb: TlbSpec
+    dram: DramSpec
+    host: HostSpec
+    job_manager: JobManagerSpec
+    limits: LimitsSpec
+    policy: PolicySpec
+    sources: dict[str, str]
+    """Source key -> citation."""
+    file: str
+    """File it was read from, for messages."""

@@ -1,0 +1,1 @@
+"""Issue: blocks of a kernel + ISA family -> issue cost, registers, messages."""

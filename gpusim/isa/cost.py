@@ -1,0 +1,40 @@
+"""What a basic block costs to issue on an ISA family; the contract between `isa` and `timing`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK_COST = np.dtype(
+    [
+        # All figures are per work-item (Midgard) or per warp (the others) and per execution of
+        # the block. A warp executes a block once for all its active lanes.
+        ("issue_cycles", np.float64),  # cycles of one arithmetic pipe: bundles, tuples, instr.
+        ("issue_units", np.float64),  # number of bundles, tuples or warp instructions issued
+        ("arithmetic_instructions", np.float64),  # as published counters define it (decision 10)
+        ("special_cycles", np.float64),  # cycles of the special-function unit, where separate
+        ("load_store", np.float64),  # load/store operations or messages, all address spaces
+        ("load_store_cycles", np.float64),  # cycles of the load/store pipe without cache effects
+        ("texture", np.float64),  # texture-pipe operations (image reads, Midgard barriers)
+        ("clauses", np.float64),  # Bifrost; 0 elsewhere
+        ("latency_cycles", np.float64),  # dependent chain through the block, L1 hits assumed
+        ("barriers", np.float64),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelCost:
+    """Issue cost of a kernel on one ISA."""
+
+    isa: str
+    unit: str
+    """What `issue_units` counts: ``bundles``, ``tuples`` or ``instructions``."""
+    registers: int
+    """Work registers per work-item (vec4 on Midgard, 32-bit elsewhere)."""
+    blocks: npt.NDArray[np.void]
+    """(n_block,) BLOCK_COST in the order of the kernel's blocks."""
+    figures: dict[str, str] = field(default_factory=dict)
+    """Figures of the cost tables used: path -> kind."""

@@ -1,0 +1,1 @@
+"""Plan: a network layer and a library -> launches (the libraries' dispatch rules)."""

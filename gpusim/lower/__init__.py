@@ -1,0 +1,1 @@
+"""Lower: launch + device -> jobs, with local size, job split and buffer addresses resolved."""

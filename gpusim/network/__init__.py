@@ -1,0 +1,1 @@
+"""Networks: layer tables with exact shapes, ONNX import."""

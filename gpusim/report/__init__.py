@@ -1,0 +1,1 @@
+"""Sum up: Timeline -> long tables, plots, HTML, Perfetto."""

@@ -1,0 +1,1 @@
+"""Studies: sweeps, stairs, pruning plans, tuning."""

@@ -1,0 +1,1 @@
+"""Time: jobs + counts + costs + device -> Timeline; the only place that uses SimPy."""

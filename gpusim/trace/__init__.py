@@ -1,0 +1,1 @@
+"""Traces: files -> Trace of Launch, Program, Buffer; the versioned format and its importers."""

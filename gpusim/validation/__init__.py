@@ -1,0 +1,1 @@
+"""Judge: predicted + measured -> errors and calibration records."""
