@@ -22,7 +22,7 @@ def build_app() -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        help="Capture OpenCL launches, replay them on models of embedded GPUs, see where time goes.",
+        help="Capture OpenCL launches, replay them on models of embedded GPUs.",
     )
 
     @app.callback()
