@@ -47,6 +47,9 @@ class Job:
     """Group shape of the launch's main part (what get_enqueued_local_size returns)."""
     work_dim: int = 3
     arguments: tuple[BoundArgument, ...] = ()
+    joined: bool = False
+    """Whether the device runs this region as part of the launch's first job (edge groups of one
+    grid) instead of as a job of its own."""
 
     @property
     def n_groups(self) -> Size3:

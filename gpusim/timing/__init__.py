@@ -1,1 +1,5 @@
-"""Time: jobs + counts + costs + device -> Timeline; the only place that uses SimPy."""
+"""From jobs, counts and costs to a timeline on a modelled device."""
+
+from gpusim.timing.work import LaunchWork
+
+__all__ = ["LaunchWork"]
