@@ -50,6 +50,7 @@ UNITS: dict[str, tuple[str, float]] = {
     "MiB": ("size", 1024**2),
     "GiB": ("size", 1024**3),
     "B/s": ("bandwidth", 1),
+    "MB/s": ("bandwidth", 1e6),
     "GB/s": ("bandwidth", 1e9),
     "cycle": ("cycles", 1),
     "B/cycle": ("bytes_per_cycle", 1),

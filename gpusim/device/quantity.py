@@ -34,6 +34,10 @@ class Quantity:
     source: tuple[str, ...]
     kind: Kind
     note: str = ""
+    file: str = ""
+    """Model file or shared part that states the figure, e.g. ``family/bifrost.yaml``."""
+    calibration: str = ""
+    """Calibration record of a fitted figure; empty for every other kind."""
 
 
 @dataclass(slots=True)

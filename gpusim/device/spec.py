@@ -6,7 +6,8 @@ field that a family lacks (warps on Midgard, arithmetic pipes on NVIDIA) is docu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from gpusim.device.quantity import Quantity
 
@@ -38,6 +39,23 @@ class CoreSpec:
     """Registers per core that limit residency (NVIDIA); 0 where `max_threads` says it all."""
     local_memory_bytes: Quantity
     """On-chip local memory per core; 0 where local memory is ordinary cached memory."""
+    fma_per_lane: Quantity
+    """fp32 multiply-adds of one lane per cycle (4 on Midgard's vector pipe, else 1)."""
+    half_fma_per_lane: Quantity
+    """fp16 multiply-adds of one lane per cycle, with packed operands; 0 = no fp16."""
+    load_store_operations_per_word: Quantity
+    """Operations that one load/store issue may hold (2 in a Midgard word, else 1)."""
+    load_store_restart_cycles: Quantity
+    """Extra load/store cycles of a word that misses L1 and is issued again (Midgard)."""
+    atomics_per_cycle: Quantity
+    """Atomic operations (work-items) per cycle and core."""
+    texture_per_cycle: Quantity
+    """Image reads or writes (work-items) per cycle and core."""
+    local_memory_banks: Quantity
+    """Banks of 4 bytes of the on-chip local memory; 0 where there is none."""
+    local_memory_latency_cycles: Quantity
+    barrier_cycles: Quantity
+    """From the last arrival at a barrier to the next issue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +70,29 @@ class CacheSpec:
     """Throughput towards the cores: per core for L1, per core for L2 too."""
     outstanding_misses: Quantity
     """Lines in flight: per core for L1, in all for L2."""
+    n_slices: Quantity
+    """Parts that serve one access a cycle each, chosen by address."""
+    sector_bytes: Quantity
+    """Unit of a fill; equal to the line where lines have no sectors."""
+    write_policy: Quantity
+    """``write_back`` or ``write_through``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlbSpec:
-    """Address translation."""
+    """Address translation: a small buffer per core, a shared one, a walker behind it."""
 
     page_bytes: Quantity
     entries: Quantity
+    """Pages that the buffer of one core holds."""
     miss_cycles: Quantity
+    """Cost of a miss in the core's buffer, all levels behind it lumped together."""
+    shared_entries: Quantity
+    """Pages that the shared buffer holds; 0 = none."""
+    shared_hit_cycles: Quantity
+    """Cost of a miss in the core's buffer that hits the shared one."""
+    walk_accesses: Quantity
+    """Table entries read from L2 by one walk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +103,28 @@ class DramSpec:
     efficiency: Quantity
     """Achievable share of the peak, 0..1."""
     latency_ps: Quantity
+    """From an L2 miss to its line in L2, unloaded; the L2 hit latency is not part of it."""
+    bus_bytes_per_cycle: Quantity
+    """External bus of the GPU, in all, per GPU cycle."""
+    n_channels: Quantity
+    n_banks: Quantity
+    """Per channel."""
+    row_bytes: Quantity
+    """Row (page) of one bank of one channel."""
+    burst_bytes: Quantity
+    """Smallest transfer of one channel."""
+    row_miss_ps: Quantity
+    """Precharge and activate, beyond an access to an open row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSpec:
     """CPU and driver side of a launch."""
 
+    launch_latency_ps: Quantity
+    """CL_PROFILING START - QUEUED of a launch on an idle, powered GPU. Not a cost by itself:
+    `enqueue_ps`, `submit_ps`, the register accesses of a submission, the descriptor fetch and
+    the fixed cache flush add up to it."""
     enqueue_ps: Quantity
     """CPU time of one clEnqueueNDRangeKernel."""
     submit_ps: Quantity
@@ -108,6 +156,10 @@ class JobManagerSpec:
     descriptor_fetch_ps: Quantity
     task_dispatch_cycles: Quantity
     """Per task, one dispatcher for all cores."""
+    task_start_cycles: Quantity
+    """From the dispatch of a task to its first issue on the core."""
+    min_task_threads: Quantity
+    """Small work-groups are handed out together, up to this many work-items."""
     cache_flush_fixed_cycles: Quantity
     cache_flush_bytes_per_cycle: Quantity
 
@@ -154,6 +206,33 @@ class DeviceSpec:
     limits: LimitsSpec
     policy: PolicySpec
     sources: dict[str, str]
-    """Source key -> citation."""
+    """Source key -> citation, of the keys that the figures use."""
     file: str
     """File it was read from, for messages."""
+    gpu: str = ""
+    """Id of the GPU: equal for two views of one GPU (``mali-t628``, ``mali-t628:mp2``), which
+    share clock, address translation, job manager and DRAM."""
+    view: str = ""
+    """Part of `id` after the colon; empty for the GPU's main view."""
+
+    def figures(self) -> dict[str, Quantity]:
+        """Return every figure by path (``l2.size_bytes``), in the order of the sections."""
+        return {
+            f"{section}.{field.name}": getattr(getattr(self, section), field.name)
+            for section in SECTIONS
+            for field in fields(getattr(self, section))
+        }
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "core": CoreSpec,
+    "l1": CacheSpec,
+    "l2": CacheSpec,
+    "tlb": TlbSpec,
+    "dram": DramSpec,
+    "host": HostSpec,
+    "job_manager": JobManagerSpec,
+    "limits": LimitsSpec,
+    "policy": PolicySpec,
+}
+"""Sections of a device model, in the order in which they are shown."""
