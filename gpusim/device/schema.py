@@ -57,7 +57,7 @@ def _text(*choices: str) -> Figure:
 _TIME = Figure(dimension="time", low=0, high=_MINUTE_PS)
 
 _CACHE = {
-    "size_bytes": _size(64),
+    "size_bytes": _size(64, 1 << 30),
     "line_bytes": _size(8, 4096, power_of_two=True),
     "ways": _count(1, 1024),
     "hit_latency_cycles": _cycles(1),

@@ -105,7 +105,7 @@ class DramSpec:
     latency_ps: Quantity
     """From an L2 miss to its line in L2, unloaded; the L2 hit latency is not part of it."""
     bus_bytes_per_cycle: Quantity
-    """External bus of the GPU, in all, per GPU cycle."""
+    """Bus between one L2 (all slices) and memory, per GPU cycle."""
     n_channels: Quantity
     n_banks: Quantity
     """Per channel."""
