@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gpusim.errors import TraceError, located
+
 Size3 = tuple[int, int, int]
 
 
@@ -151,9 +153,11 @@ class Command:
     target: int | None = None
     """Buffer or image written to."""
     offset_bytes: int = 0
-    """Into the target of a write, fill or unmap; into the source otherwise."""
+    """Into the target of a write, copy, fill or unmap; into the source of a read or map."""
     source_offset_bytes: int = 0
+    """Into the source of a copy."""
     size_bytes: int = 0
+    """Bytes moved; for a rectangle, of its rows without the gaps between them."""
     blocking: bool = False
     content: str | None = None
     """SHA-256 of the bytes written, when they were stored; the pattern of a fill."""
@@ -193,6 +197,10 @@ class Launch:
     """Free text of a planned launch (layer, phase); empty for a captured one."""
 
 
+def _no_blob(sha256: str) -> bytes:
+    raise TraceError(located("trace", "holds no blobs", expected=sha256))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """Everything that was recorded of one process.
@@ -213,8 +221,10 @@ class Trace:
     samplers: Mapping[int, Sampler] = field(default_factory=dict)
     launches: Sequence[Launch] = ()
     commands: Sequence[Command] = ()
-    read_blob: Callable[[str], bytes] = field(repr=False, default=bytes.fromhex)
+    read_blob: Callable[[str], bytes] = field(repr=False, default=_no_blob)
     """Return the bytes of a blob by its SHA-256; raises TraceError when it is missing."""
+    notes: tuple[str, ...] = ()
+    """What the reader passed over, such as columns of a newer minor version."""
 
     @property
     def impersonated(self) -> bool:
