@@ -16,11 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpusim.capture.profile_queries import QUERIES
 from gpusim.device.quantity import Kind
+from gpusim.device.strict_yaml import parse_yaml
 from gpusim.errors import DeviceError, located
 
 PROFILES_DIR = Path(__file__).resolve().parent / "profiles"
@@ -176,34 +176,12 @@ class _DeviceFile(_SharedFile):
     inherits: str | None = None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a key given twice, which PyYAML would drop silently."""
-
-
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        if key_node.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key_node.value!r} is given twice", key_node.start_mark
-            )
-        seen.add(key_node.value)
-    return dict(loader.construct_pairs(node, deep=True))
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-
-
 def _read(path: Path) -> _SharedFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeviceError(located(path, "cannot be read", found=str(error))) from None
-    try:
-        # A SafeLoader: only plain data comes out.
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise DeviceError(located(path, "is not valid YAML", found=str(error))) from None
+    raw = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
         raise DeviceError(located(path, "is empty or no mapping", expected="a profile"))
     for key, expected in (("format", _FORMAT), ("version", _VERSION)):

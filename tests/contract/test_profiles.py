@@ -7,6 +7,7 @@ import yaml
 
 from gpusim.capture.profile import PROFILES_DIR, list_profiles, load_profile
 from gpusim.capture.profile_queries import QUERIES, VECTOR_TYPES
+from gpusim.device.loader import list_devices, load_device
 from gpusim.device.quantity import Kind
 from tests.conftest import shared_dir
 
@@ -176,6 +177,18 @@ def test_figures_agree_with_the_reference(profile_id, profile):
             assert profile.answers[query].value == node["value"] * factor, (figure, query)
             checked += 1
     assert checked or not names
+
+
+def test_device_model_has_the_same_limits(profile_id, profile):
+    """What a captured program may launch, the model of the same id must accept, and no more."""
+    if profile_id not in list_devices():
+        assert profile_id in ("mali-g71", "mali-g76"), "only library targets have no model"
+        return
+    device = load_device(profile_id)
+    value = {key: answer.value for key, answer in profile.answers.items()}
+    assert value["CL_DEVICE_MAX_WORK_GROUP_SIZE"] == device.limits.max_work_group_size.value
+    assert value["CL_DEVICE_GLOBAL_MEM_CACHE_SIZE"] == device.l2.size_bytes.value
+    assert value["CL_DEVICE_GLOBAL_MEM_CACHELINE_SIZE"] == device.l2.line_bytes.value
 
 
 def test_a_profile_file_per_id(profile_id):

@@ -92,7 +92,7 @@ def test_shared_part_is_no_profile():
         ("version: 1", "version: 2", "version: wrong (expected 1, found 2)"),
         ("CL_DEVICE_NAME", "CL_DEVICE_NAM", "unknown query (expected CL_DEVICE_NAME)"),
         ("CL_DEVICE_NAME", "CL_DEVICE_ADDRESS_BITS", "cannot be impersonated"),
-        ("CL_DEVICE_NAME", "CL_DEVICE_VENDOR_ID", "given twice"),
+        ("CL_DEVICE_NAME", "CL_DEVICE_VENDOR_ID", "appears twice"),
         ("value: 12,", "value: twelve,", "expected a whole number, not negative, found 'twelve'"),
         ("value: 12,", "value: -12,", "found -12"),
         ("value: 12,", "value: true,", "found True"),
