@@ -1,5 +1,8 @@
 """From jobs, counts and costs to a timeline on a modelled device."""
 
+from gpusim.timing.options import FIDELITIES, SimulationOptions
+from gpusim.timing.simulate import simulate
+from gpusim.timing.timeline import BOUNDS, Timeline
 from gpusim.timing.work import LaunchWork
 
-__all__ = ["LaunchWork"]
+__all__ = ["BOUNDS", "FIDELITIES", "LaunchWork", "SimulationOptions", "Timeline", "simulate"]

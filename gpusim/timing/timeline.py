@@ -70,3 +70,7 @@ class Timeline:
     """Kind -> number of figures read."""
     fitted_and_assumed: tuple[str, ...] = ()
     """Paths of the fitted and assumed figures read."""
+    notes: tuple[str, ...] = ()
+    """What the model had to bend or leave out for some launch, in plain words."""
+    n_events: int = 0
+    """Events the simulation processed; 0 for a closed form."""

@@ -1,0 +1,265 @@
+"""The `wave` fidelity: SimPy processes for host, driver, interrupts, job slot, cores and memory.
+
+Events are per call, per job and per batch of equal waves on a core: a launch costs
+O(jobs x cores x segments) events however many work-groups it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import simpy
+
+from gpusim.timing.core_plan import CorePlan, flush_ps, plan_cores, start_ps
+from gpusim.timing.demand import JobDemand
+from gpusim.timing.dram_share import DramShare
+from gpusim.timing.figures import GpuFigures, HostFigures
+from gpusim.timing.options import SimulationOptions
+from gpusim.timing.program import Step, StepKind
+from gpusim.timing.recorder import Recorder
+
+Process = Generator[Any, Any, None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """A job on its way through the machine."""
+
+    launch: int
+    """Position of its launch."""
+    launch_index: int
+    name: str
+    demand: JobDemand
+    ended: simpy.Event
+    start_ps: int = 0
+    end_ps: int = 0
+
+    @property
+    def job(self) -> int:
+        """Index of the (first) job within its launch."""
+        return self.demand.jobs[0].index
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a run of the machine yields, beside its spans."""
+
+    total_ps: int = 0
+    enqueued_ps: list[int] = field(default_factory=list)
+    """Per launch: when the host entered the enqueue call."""
+    job_start_ps: list[int] = field(default_factory=list)
+    """Per submission, in order."""
+    job_end_ps: list[int] = field(default_factory=list)
+    n_interrupts: int = 0
+    n_powered_up: int = 0
+    core_busy_ps: list[int] = field(default_factory=list)
+    groups_run: float = 0.0
+
+
+class CountingEnvironment(simpy.Environment):  # type: ignore[misc]
+    """A SimPy environment that knows how many events it was given."""
+
+    n_events = 0
+
+    def schedule(self, *args: Any, **kwargs: Any) -> None:
+        """Schedule an event and count it."""
+        self.n_events += 1
+        super().schedule(*args, **kwargs)
+
+
+class Machine:
+    """One GPU, its driver and one host thread, running a program once."""
+
+    def __init__(
+        self,
+        gpu: GpuFigures,
+        host: HostFigures,
+        options: SimulationOptions,
+        submissions: Sequence[Sequence[JobDemand]],
+        launches: Sequence[tuple[int, str]],
+    ) -> None:
+        """Prepare to run launches.
+
+        Parameters
+        ----------
+        gpu, host : GpuFigures, HostFigures
+        options : SimulationOptions
+        submissions : sequence of sequence of JobDemand
+            Jobs of each launch.
+        launches : sequence of (int, str)
+            Index in the trace and kernel name of each launch.
+        """
+        self.env = CountingEnvironment(initial_time=0)
+        self.recorder = Recorder()
+        self.outcome = Outcome(enqueued_ps=[0] * len(launches), core_busy_ps=[0] * gpu.n_cores)
+        self._gpu = gpu
+        self._host = host
+        self._dram = DramShare(self.env, gpu.dram_ps_per_byte)
+        self._jobs = [
+            [
+                Submission(
+                    launch=position,
+                    launch_index=index,
+                    name=name,
+                    demand=demand,
+                    ended=self.env.event(),
+                )
+                for demand in demands
+            ]
+            for position, (demands, (index, name)) in enumerate(
+                zip(submissions, launches, strict=True)
+            )
+        ]
+        self._plans: dict[int, list[CorePlan]] = {}
+        self._to_driver = simpy.Store(self.env)
+        self._in_slot = simpy.Store(self.env)
+        self._completed: list[Submission] = []
+        self._completion = self.env.event()
+        self._slot_room = simpy.Container(self.env, capacity=gpu.slot_depth, init=gpu.slot_depth)
+        # Long ago: the first job of a cold machine finds the GPU powered down.
+        self._idle_since_ps: int | None = 0 if options.warm else None
+        for track in ("host", "driver", "job_slot[1]"):
+            self.recorder.track(track)
+
+    def run(self, steps: Sequence[Step]) -> Outcome:
+        """Run the host program to its end."""
+        self.env.process(self._driver())
+        self.env.process(self._interrupts())
+        self.env.process(self._slot())
+        program = self.env.process(self._host_thread(steps))
+        self.env.run(until=program)
+        self.outcome.total_ps = int(self.env.now)
+        for jobs in self._jobs:
+            for job in jobs:
+                self.outcome.job_start_ps.append(job.start_ps)
+                self.outcome.job_end_ps.append(job.end_ps)
+        return self.outcome
+
+    def _host_thread(self, steps: Sequence[Step]) -> Process:
+        pending: list[Submission] = []
+        n_unflushed = 0
+        for step in steps:
+            began = self.env.now
+            if step.kind is StepKind.ENQUEUE:
+                self.outcome.enqueued_ps[step.launches] = began
+                yield self.env.timeout(self._host.enqueue_ps)
+                pending += self._jobs[step.launches]
+                n_unflushed += 1
+                self._note("host", f"enqueue {step.name}", began, step.launches)
+                period = self._host.flush_period
+                if period and n_unflushed >= period:
+                    yield from self._flush(pending)
+                    n_unflushed = 0
+            elif step.kind is StepKind.PAUSE:
+                yield self.env.timeout(step.pause_ps)
+            elif step.kind is StepKind.COPY:
+                # The CPU reads and writes every byte of a memory it shares with the GPU.
+                copy_ps = round(2 * step.size_bytes * self._gpu.dram_ps_per_byte)
+                yield self.env.timeout(copy_ps)
+                self._note("host", step.name, began)
+            else:
+                yield from self._flush(pending)
+                n_unflushed = 0
+                if step.kind is StepKind.WAIT:
+                    yield from self._wait(step)
+
+    def _flush(self, pending: list[Submission]) -> Process:
+        if pending:
+            began = self.env.now
+            yield self.env.timeout(self._host.submit_ps)
+            self._note("host", "flush", began)
+            for job in pending:
+                yield self._to_driver.put(job)
+            pending.clear()
+
+    def _wait(self, step: Step) -> Process:
+        began = self.env.now
+        awaited = [
+            job.ended
+            for jobs in self._jobs[: step.launches]
+            for job in jobs
+            if not job.ended.processed
+        ]
+        if awaited:
+            yield simpy.AllOf(self.env, awaited)
+            yield self.env.timeout(self._host.wakeup_ps)
+            self._note("host", step.name, began)
+
+    def _driver(self) -> Process:
+        """Write the registers of one job after the other while the slot has room."""
+        while True:
+            job = yield self._to_driver.get()
+            yield self._slot_room.get(1)
+            began = self.env.now
+            yield self.env.timeout(self._host.registers_ps)
+            self._note("driver", f"submit {job.name}", began, job.launch, job.job)
+            yield self._in_slot.put(job)
+
+    def _slot(self) -> Process:
+        """Run one job after the other: fetch, dispatch to cores, drain, flush."""
+        while True:
+            job = yield self._in_slot.get()
+            yield from self._power_up()
+            job.start_ps = self.env.now
+            yield self.env.timeout(start_ps(self._gpu))
+            began = self.env.now
+            plans = self._plan(job.demand)
+            cores = [self.env.process(self._core(job, plan)) for plan in plans]
+            yield simpy.AllOf(self.env, cores)
+            if sum(portion.dram_bytes for plan in plans for portion in plan.portions) > 0:
+                self._note("dram", job.name, began, job.launch, job.job)
+            yield self.env.timeout(flush_ps(job.demand, self._gpu))
+            job.end_ps = self._idle_since_ps = self.env.now
+            self._note("job_slot[1]", job.name, job.start_ps, job.launch, job.job)
+            self._completed.append(job)
+            if not self._completion.triggered:
+                self._completion.succeed()
+
+    def _power_up(self) -> Process:
+        idle = self._idle_since_ps
+        if idle is None or self.env.now - idle > self._host.power_off_idle_ps:
+            began = self.env.now
+            yield self.env.timeout(self._host.power_on_ps)
+            self._note("driver", "power up", began)
+            self.outcome.n_powered_up += 1
+
+    def _plan(self, demand: JobDemand) -> list[CorePlan]:
+        """Return the plan of a job; equal launches share one demand and so one plan."""
+        if id(demand) not in self._plans:
+            self._plans[id(demand)] = plan_cores(demand, self._gpu)
+        return self._plans[id(demand)]
+
+    def _core(self, job: Submission, plan: CorePlan) -> Process:
+        yield self.env.timeout(plan.start_ps)
+        track = f"shader_core[{plan.core}]"
+        began = self.env.now
+        for portion in plan.portions:
+            start = self.env.now
+            yield self._dram.run(portion.duration_ps, portion.dram_bytes)
+            name = f"{job.name} (last wave)" if portion.is_last_wave else job.name
+            self._note(track, name, start, job.launch, job.job)
+            self.outcome.groups_run += portion.n_groups
+        self.outcome.core_busy_ps[plan.core] += self.env.now - began
+
+    def _interrupts(self) -> Process:
+        """Tell the CPU about ended jobs, as often as the hardware interrupts it."""
+        earliest = 0
+        while True:
+            yield self._completion
+            yield self.env.timeout(max(0, earliest - self.env.now))
+            earliest = self.env.now + self._host.interrupt_gap_ps
+            ended, self._completed = self._completed, []
+            self._completion = self.env.event()
+            began = self.env.now
+            self.outcome.n_interrupts += 1
+            yield self.env.timeout(self._host.interrupt_ps)
+            self._note("driver", "interrupt", began)
+            yield self._slot_room.put(len(ended))
+            for job in ended:
+                job.ended.succeed()
+
+    def _note(self, track: str, name: str, began: int, launch: int = -1, job: int = -1) -> None:
+        index = self._jobs[launch][0].launch_index if launch >= 0 else -1
+        self.recorder.span(track, name, began, self.env.now, index, job)
