@@ -187,6 +187,8 @@ def test_device_model_has_the_same_limits(profile_id, profile):
     device = load_device(profile_id)
     value = {key: answer.value for key, answer in profile.answers.items()}
     assert value["CL_DEVICE_MAX_WORK_GROUP_SIZE"] == device.limits.max_work_group_size.value
+    assert value["CL_DEVICE_GLOBAL_MEM_SIZE"] <= device.limits.global_memory_bytes.value
+    assert value["CL_DEVICE_MAX_MEM_ALLOC_SIZE"] <= device.limits.max_allocation_bytes.value
     assert value["CL_DEVICE_GLOBAL_MEM_CACHE_SIZE"] == device.l2.size_bytes.value
     assert value["CL_DEVICE_GLOBAL_MEM_CACHELINE_SIZE"] == device.l2.line_bytes.value
 

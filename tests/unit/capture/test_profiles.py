@@ -104,7 +104,7 @@ def test_shared_part_is_no_profile():
         ("- cl_khr_fp16", "- cl_khr_fp16 cl_khr_fp64", "a list of names without spaces"),
         ("OpenCL C 2.0", "2.0", "does not have the form"),
         ("OpenCL 2.0", "OpenCL 1.2", "CL_PLATFORM_VERSION: is below the device's version"),
-        ("6442450944", "1024", "CL_DEVICE_MAX_MEM_ALLOC_SIZE: is above"),
+        ("4294967296", "1024", "CL_DEVICE_MAX_MEM_ALLOC_SIZE: is above"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path, old, new, expected):
