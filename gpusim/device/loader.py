@@ -74,8 +74,8 @@ def _shipped() -> list[str]:
 
 def _split_view(text: str) -> tuple[str, str]:
     name, colon, view = text.rpartition(":")
-    # A colon inside a folder's name does not separate a view.
-    return (name, view) if colon and "/" not in view else (text, "")
+    # A colon inside a folder's name does not separate a view, nor does a trailing one.
+    return (name, view) if colon and view and "/" not in view else (text, "")
 
 
 def _is_path(name: str) -> bool:

@@ -38,6 +38,8 @@ class ModelFile:
     figures: dict[str, Quantity] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
+    parts: set[str] = field(default_factory=set)
+    """Parts merged so far: a part counts once, where it is first named."""
 
 
 def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
@@ -84,8 +86,9 @@ def _document(path: Path, shown_as: str) -> dict[Any, Any]:
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DeviceError(located(shown_as, "cannot be read", found=error.strerror)) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise DeviceError(located(shown_as, "cannot be read", found=reason)) from None
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -122,6 +125,9 @@ def _merge(
                     f"{file}: extends", "a part extends itself", found=" > ".join((*chain, part))
                 )
             )
+        if part in model.parts:
+            continue
+        model.parts.add(part)
         node = _document(_find_part(part, f"{file}: extends", roots), part)
         reject_unknown_keys(node, _PART_KEYS, part)
         _merge(model, node, part, roots, (*chain, part))

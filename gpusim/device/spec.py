@@ -223,6 +223,25 @@ class DeviceSpec:
             for field in fields(getattr(self, section))
         }
 
+    def peak_flops(self, *, half: bool = False) -> int:
+        """Return the peak rate of multiply-adds in operations per second.
+
+        Parameters
+        ----------
+        half : bool
+            fp16 with packed operands instead of fp32; 0 where the device has no fp16.
+
+        Returns
+        -------
+        int
+            2 x cores x pipes x lanes x multiply-adds per lane x clock.
+        """
+        core = self.core
+        per_lane = core.half_fma_per_lane if half else core.fma_per_lane
+        lanes = core.n_shader_cores.value * core.n_arithmetic_pipes.value
+        lanes *= core.lanes_per_pipe.value
+        return int(2 * lanes * per_lane.value * core.clock_khz.value * 1000)
+
 
 SECTIONS: dict[str, type[Any]] = {
     "core": CoreSpec,
