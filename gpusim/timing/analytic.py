@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.timing.core_plan import flush_ps, start_ps
 from gpusim.timing.demand import THROUGHPUT, JobDemand
 from gpusim.timing.figures import GpuFigures
+from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps, start_ps
 
 
 def job_durations(demands: Sequence[JobDemand], figures: GpuFigures) -> npt.NDArray[np.int64]:
@@ -30,20 +30,13 @@ def job_durations(demands: Sequence[JobDemand], figures: GpuFigures) -> npt.NDAr
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     tasks = np.array([demand.work.tasks for demand in demands], dtype=np.float64)
     busiest = np.ceil(tasks / figures.n_cores) / np.maximum(tasks, 1)
-    dispatch_ps = figures.task_dispatch_cycles * figures.cycle_ps
-    service = np.max(
-        [rows[name] for name in THROUGHPUT]
-        + [dispatch_ps * figures.n_cores / rows["groups_per_task"]],
-        axis=0,
-    )
+    service = np.max([rows[name] for name in THROUGHPUT], axis=0)
     hidden = rows["latency"] * rows["units_per_group"] / rows["resident_units"]
     steady = np.add.reduceat(rows["n_groups"] * np.maximum(service, hidden), starts) * busiest
     longest = np.maximum.reduceat(rows["longest"], starts)
     moved = np.add.reduceat(rows["n_groups"] * rows["dram_bytes"], starts)
     core = np.maximum(np.maximum(steady, longest), moved * figures.dram_ps_per_byte)
-    first = dispatch_ps * np.minimum(tasks, figures.n_cores) + (
-        figures.task_start_cycles * figures.cycle_ps
-    )
+    dispatched = np.array([dispatch_ps(demand, figures) for demand in demands])
     fixed = np.array([flush_ps(demand, figures) for demand in demands]) + start_ps(figures)
-    durations: npt.NDArray[np.int64] = np.rint(core + first).astype(np.int64) + fixed
-    return durations
+    in_cores = np.rint(core).astype(np.int64) + first_task_ps(figures)
+    return np.maximum(in_cores, dispatched) + fixed

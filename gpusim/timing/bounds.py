@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.timing.core_plan import flush_ps, start_ps
 from gpusim.timing.demand import THROUGHPUT, JobDemand
 from gpusim.timing.figures import GpuFigures
+from gpusim.timing.fixed_costs import first_task_ps, flush_ps, start_ps
 from gpusim.timing.timeline import BOUNDS
 
 
@@ -27,9 +27,5 @@ def job_bounds(demand: JobDemand, figures: GpuFigures) -> npt.NDArray[np.float64
     moved = work.dram_read_bytes + work.dram_write_bytes
     bounds["dram"] = moved * figures.dram_ps_per_byte
     bounds["dispatch"] = work.tasks * figures.task_dispatch_cycles * figures.cycle_ps
-    bounds["launch"] = float(
-        start_ps(figures)
-        + figures.ps(figures.task_dispatch_cycles + figures.task_start_cycles)
-        + flush_ps(demand, figures)
-    )
+    bounds["launch"] = float(start_ps(figures) + first_task_ps(figures) + flush_ps(demand, figures))
     return np.array([bounds[name] for name in BOUNDS])

@@ -21,13 +21,18 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
-    """A batch of equal waves on one core."""
+    """A batch of equal waves on one core, the last one together with the partly filled wave.
+
+    Waves are not in step with each other, so memory that is the bottleneck stays busy to the
+    end: traffic spreads over the whole portion, last wave included.
+    """
 
     duration_ps: float
     """If external memory were infinitely fast."""
+    last_wave_ps: float
+    """Part of `duration_ps` at its end in which the core is partly filled."""
     dram_bytes: float
     n_groups: float
-    is_last_wave: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,6 @@ class CorePlan:
     """The part of a job that one core executes."""
 
     core: int
-    start_ps: int
-    """After the job's first dispatch: when the first task starts to issue."""
     n_groups: int
     portions: tuple[Portion, ...]
 
@@ -56,17 +59,12 @@ class SegmentRate:
     dram_bytes_per_group: float
 
 
-def segment_rates(demand: JobDemand, figures: GpuFigures) -> list[SegmentRate]:
-    """Return the segments of a job with their service times per unit.
-
-    The dispatcher serves all cores in turn, so a core gets a task every ``n_cores`` dispatches.
-    """
-    dispatch_ps = figures.task_dispatch_cycles * figures.cycle_ps * figures.n_cores
+def segment_rates(demand: JobDemand) -> list[SegmentRate]:
+    """Return the segments of a job with their service times per unit."""
     rates = []
     for row in demand.segments:
         units = int(row["units_per_group"])
-        dispatched = dispatch_ps / int(row["groups_per_task"])
-        service = max(dispatched, *(float(row[name]) for name in THROUGHPUT)) / units
+        service = max(float(row[name]) for name in THROUGHPUT) / units
         resident = int(row["resident_units"])
         rates.append(
             SegmentRate(
@@ -85,7 +83,7 @@ def segment_rates(demand: JobDemand, figures: GpuFigures) -> list[SegmentRate]:
 
 def plan_cores(demand: JobDemand, figures: GpuFigures) -> list[CorePlan]:
     """Deal the tasks of a job to the cores in turn; a core without a task has no plan."""
-    rates = segment_rates(demand, figures)
+    rates = segment_rates(demand)
     n_cores = figures.n_cores
     shares = np.zeros((len(rates), n_cores), dtype=np.int64)
     first_task = 0
@@ -99,11 +97,9 @@ def plan_cores(demand: JobDemand, figures: GpuFigures) -> list[CorePlan]:
             missing = n_tasks * rate.groups_per_task - rate.n_groups
             shares[position, (first_task + n_tasks - 1) % n_cores] -= missing
         first_task += n_tasks
-    dispatch = figures.task_dispatch_cycles
     return [
         CorePlan(
             core=core,
-            start_ps=figures.ps(dispatch * (core + 1) + figures.task_start_cycles),
             n_groups=int(shares[:, core].sum()),
             portions=tuple(_portions(rates, [int(n) for n in shares[:, core]])),
         )
@@ -126,40 +122,31 @@ def _portions(rates: list[SegmentRate], groups: list[int]) -> list[Portion]:
         left -= taken
         rate = rates[position]
         last_groups[position] = taken * rate.resident_units / rate.units_per_group
-    portions = []
-    for n, last, rate in zip(groups, last_groups, rates, strict=True):
-        steady = n - last
-        if steady * rate.units_per_group > _ROUNDING:
-            portions.append(
-                Portion(
-                    duration_ps=steady * rate.units_per_group * rate.steady_ps,
-                    dram_bytes=steady * rate.dram_bytes_per_group,
-                    n_groups=steady,
-                    is_last_wave=False,
-                )
-            )
     members = [
         (last, rate) for last, rate in zip(last_groups, rates, strict=True) if last > _ROUNDING
     ]
     served = sum(last * rate.units_per_group * rate.service_ps for last, rate in members)
+    last_wave_ps = max(served, *(rate.longest_ps for _, rate in members))
+    steady = [n - last for n, last in zip(groups, last_groups, strict=True)]
+    final = max((i for i, n in enumerate(steady) if n > _ROUNDING), default=-1)
+    portions = [
+        Portion(
+            duration_ps=n * rate.units_per_group * rate.steady_ps,
+            last_wave_ps=0.0,
+            dram_bytes=n * rate.dram_bytes_per_group,
+            n_groups=n,
+        )
+        for n, rate in zip(steady[:final], rates[:final], strict=True)
+        if n > _ROUNDING
+    ]
+    n, rate = (steady[final], rates[final]) if final >= 0 else (0.0, rates[0])
     portions.append(
         Portion(
-            duration_ps=max(served, *(rate.longest_ps for _, rate in members)),
-            dram_bytes=sum(last * rate.dram_bytes_per_group for last, rate in members),
-            n_groups=sum(last for last, _ in members),
-            is_last_wave=True,
+            duration_ps=n * rate.units_per_group * rate.steady_ps + last_wave_ps,
+            last_wave_ps=last_wave_ps,
+            dram_bytes=n * rate.dram_bytes_per_group
+            + sum(last * rate.dram_bytes_per_group for last, rate in members),
+            n_groups=n + sum(last for last, _ in members),
         )
     )
     return portions
-
-
-def flush_ps(demand: JobDemand, figures: GpuFigures) -> int:
-    """Return the time to write back what the job left dirty in L2."""
-    dirty = demand.work.flushed_bytes
-    cycles = dirty / figures.flush_bytes_per_cycle
-    return max(figures.ps(cycles), round(dirty * figures.dram_ps_per_byte))
-
-
-def start_ps(figures: GpuFigures) -> int:
-    """Return the time from a job's start in its slot to its first dispatch."""
-    return figures.descriptor_fetch_ps + figures.ps(figures.flush_fixed_cycles)

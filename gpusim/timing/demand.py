@@ -114,7 +114,7 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
         has_barrier=count.kernel.has_barrier,
         local_bytes=_local_bytes(job, count),
     )
-    traffic = estimate_traffic(job, count, figures)
+    traffic = estimate_traffic(job, count)
     issued = _unit_executions(count, job.group_items, figures)
     per_group = {name: issued @ cost.blocks[name] for name in cost.blocks.dtype.names or ()}
     per_class = _class_rows(per_group, traffic, figures, units=resident.units_per_group)

@@ -10,27 +10,32 @@ from typing import Any
 import simpy
 
 
-def fair_shares(demands: Sequence[float], capacity: float) -> list[float]:
-    """Return the max-min fair split of `capacity`.
+def fair_shares(demands: Sequence[float], weights: Sequence[float], capacity: float) -> list[float]:
+    """Return the weighted max-min fair split of `capacity`.
 
     Parameters
     ----------
     demands : sequence of float
         What each flow could use; not negative.
+    weights : sequence of float
+        In what proportion flows that want more than they get share; positive where the demand
+        is.
     capacity : float
-        What there is, in the same unit.
+        What there is, in the unit of the demands.
 
     Returns
     -------
     list of float
         Never above the demand, never above `capacity` in sum. Flows that want little get it;
-        the others share the rest equally.
+        the others share the rest by weight.
     """
     shares = [0.0] * len(demands)
-    left = capacity
-    for rank, position in enumerate(sorted(range(len(demands)), key=lambda i: demands[i])):
-        shares[position] = min(demands[position], left / (len(demands) - rank))
-        left -= shares[position]
+    wanting = [i for i in range(len(demands)) if demands[i] > 0]
+    left, weight = capacity, sum(weights[i] for i in wanting)
+    for position in sorted(wanting, key=lambda i: demands[i] / weights[i]):
+        shares[position] = min(demands[position], left * weights[position] / weight)
+        left = max(0.0, left - shares[position])
+        weight -= weights[position]
     return shares
 
 
@@ -38,6 +43,7 @@ def fair_shares(demands: Sequence[float], capacity: float) -> list[float]:
 class _Flow:
     demand: float
     """Bytes per ps at full speed."""
+    weight: float
     left_ps: float
     """Time still needed at full speed."""
     speed: float
@@ -59,12 +65,17 @@ class DramShare:
         self._generation = 0
         self.bytes = 0.0
 
-    def run(self, duration_ps: float, n_bytes: float) -> simpy.Event:
-        """Start work of `duration_ps` that moves `n_bytes` evenly; the event marks its end."""
+    def run(self, duration_ps: float, n_bytes: float, weight: float) -> simpy.Event:
+        """Start work of `duration_ps` that moves `n_bytes` evenly; the event marks its end.
+
+        Tasks go to whichever core has room, so cores that wait for memory end together. A
+        `weight` proportional to all the bytes a core has to move does the same for fixed parts.
+        """
         self._advance()
         duration_ps = max(duration_ps, 1.0)
         flow = _Flow(
             demand=n_bytes / duration_ps,
+            weight=weight,
             left_ps=duration_ps,
             speed=1.0,
             done=self._env.event(),
@@ -82,7 +93,11 @@ class DramShare:
 
     def _share(self) -> None:
         """Set every flow's speed and plan the wake-up for the first one that ends."""
-        shares = fair_shares([flow.demand for flow in self._flows], self._capacity)
+        shares = fair_shares(
+            [flow.demand for flow in self._flows],
+            [flow.weight for flow in self._flows],
+            self._capacity,
+        )
         now = self._env.now
         for flow, share in zip(self._flows, shares, strict=True):
             flow.speed = min(1.0, share / flow.demand) if flow.demand > 0 else 1.0

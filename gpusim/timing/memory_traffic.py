@@ -1,9 +1,9 @@
 """Bytes that the work-groups of a job move between L1, L2 and external memory.
 
 The estimate needs no addresses: of each buffer argument, the executed loads and stores are
-counted exactly, and what reaches a level is what that level cannot avoid. External memory moves
-every touched byte of a buffer once; each core fetches it from L2 once. Both are lower bounds: a
-cache that is too small to hold what is reused moves more.
+counted exactly, and what leaves a level is what cannot be avoided: every touched byte of a
+buffer moves once. These are lower bounds: a cache that is too small to hold what is reused, or
+several cores that share a buffer, move more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy.typing as npt
 from gpusim.compiler.kernel_ir import BLOCK, PARAMETER, KernelIR
 from gpusim.count.work_count import WorkCount
 from gpusim.lower.job import Job
-from gpusim.timing.figures import GpuFigures
 from gpusim.trace.records import ArgumentKind
 
 GLOBAL_SPACES = (1, 2, 4)
@@ -39,7 +38,7 @@ class Traffic:
     """Executed load instructions, per work-item."""
 
 
-def estimate_traffic(job: Job, count: WorkCount, figures: GpuFigures) -> Traffic:
+def estimate_traffic(job: Job, count: WorkCount) -> Traffic:
     """Return the traffic of the job's work-groups, by class.
 
     Parameters
@@ -48,8 +47,6 @@ def estimate_traffic(job: Job, count: WorkCount, figures: GpuFigures) -> Traffic
         Its arguments say how large each buffer is.
     count : WorkCount
         Executed blocks of the same job.
-    figures : GpuFigures
-        The number of cores bounds how often a byte leaves L2.
     """
     accesses = _access_table(count.kernel)
     n_class = len(count.class_blocks)
@@ -68,7 +65,7 @@ def estimate_traffic(job: Job, count: WorkCount, figures: GpuFigures) -> Traffic
     is_load = accesses["is_load"]
     groups = count.class_groups.astype(np.float64)
     sizes = _buffer_bytes(job, count.kernel)
-    share = {True: (zero.copy(), zero.copy()), False: (zero.copy(), zero.copy())}
+    share = {True: np.zeros(n_class), False: np.zeros(n_class)}
     for parameter in np.unique(accesses["parameter"]):
         size = sizes.get(int(parameter), sum(sizes.values()))
         for load in (True, False):
@@ -77,15 +74,13 @@ def estimate_traffic(job: Job, count: WorkCount, figures: GpuFigures) -> Traffic
             total = float(groups @ by_class)
             if total == 0:
                 continue
-            l2, dram = share[load]
-            l2 += by_class * min(1.0, figures.n_cores * size / total)
-            dram += by_class * min(1.0, size / total)
+            share[load] += by_class * min(1.0, size / total)
     return Traffic(
         accessed_bytes=moved.sum(axis=1),
-        l2_read_bytes=share[True][0],
-        l2_write_bytes=share[False][0],
-        dram_read_bytes=share[True][1],
-        dram_write_bytes=share[False][1],
+        l2_read_bytes=share[True],
+        l2_write_bytes=share[False],
+        dram_read_bytes=share[True],
+        dram_write_bytes=share[False],
         loads=executions[:, is_load].sum(axis=1),
     )
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import simpy
 
-from gpusim.timing.core_plan import CorePlan, flush_ps, plan_cores, start_ps
+from gpusim.timing.core_plan import CorePlan, plan_cores
 from gpusim.timing.demand import JobDemand
 from gpusim.timing.dram_share import DramShare
 from gpusim.timing.figures import GpuFigures, HostFigures
+from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps, start_ps
 from gpusim.timing.options import SimulationOptions
 from gpusim.timing.program import Step, StepKind
 from gpusim.timing.recorder import Recorder
@@ -120,7 +121,7 @@ class Machine:
         self._slot_room = simpy.Container(self.env, capacity=gpu.slot_depth, init=gpu.slot_depth)
         # Long ago: the first job of a cold machine finds the GPU powered down.
         self._idle_since_ps: int | None = 0 if options.warm else None
-        for track in ("host", "driver", "job_slot[1]"):
+        for track in ("host", "driver", "interrupts", "job_slot[1]"):
             self.recorder.track(track)
 
     def run(self, steps: Sequence[Step]) -> Outcome:
@@ -207,7 +208,8 @@ class Machine:
             began = self.env.now
             plans = self._plan(job.demand)
             cores = [self.env.process(self._core(job, plan)) for plan in plans]
-            yield simpy.AllOf(self.env, cores)
+            dispatched = self.env.timeout(dispatch_ps(job.demand, self._gpu))
+            yield simpy.AllOf(self.env, [*cores, dispatched])
             if sum(portion.dram_bytes for plan in plans for portion in plan.portions) > 0:
                 self._note("dram", job.name, began, job.launch, job.job)
             yield self.env.timeout(flush_ps(job.demand, self._gpu))
@@ -222,7 +224,7 @@ class Machine:
         if idle is None or self.env.now - idle > self._host.power_off_idle_ps:
             began = self.env.now
             yield self.env.timeout(self._host.power_on_ps)
-            self._note("driver", "power up", began)
+            self._note("job_slot[1]", "power up", began)
             self.outcome.n_powered_up += 1
 
     def _plan(self, demand: JobDemand) -> list[CorePlan]:
@@ -232,14 +234,21 @@ class Machine:
         return self._plans[id(demand)]
 
     def _core(self, job: Submission, plan: CorePlan) -> Process:
-        yield self.env.timeout(plan.start_ps)
+        yield self.env.timeout(first_task_ps(self._gpu))
+        weight = sum(portion.dram_bytes for portion in plan.portions)
         track = f"shader_core[{plan.core}]"
         began = self.env.now
         for portion in plan.portions:
             start = self.env.now
-            yield self._dram.run(portion.duration_ps, portion.dram_bytes)
-            name = f"{job.name} (last wave)" if portion.is_last_wave else job.name
-            self._note(track, name, start, job.launch, job.job)
+            yield self._dram.run(portion.duration_ps, portion.dram_bytes, weight)
+            # A slowed-down portion stretches evenly.
+            stretched = (
+                (self.env.now - start) * portion.last_wave_ps / max(portion.duration_ps, 1.0)
+            )
+            last = self.env.now - round(stretched)
+            index, number = job.launch_index, job.job
+            self.recorder.span(track, job.name, start, last, index, number)
+            self.recorder.span(track, f"{job.name} (last wave)", last, self.env.now, index, number)
             self.outcome.groups_run += portion.n_groups
         self.outcome.core_busy_ps[plan.core] += self.env.now - began
 
@@ -255,7 +264,7 @@ class Machine:
             began = self.env.now
             self.outcome.n_interrupts += 1
             yield self.env.timeout(self._host.interrupt_ps)
-            self._note("driver", "interrupt", began)
+            self._note("interrupts", "interrupt", began)
             yield self._slot_room.put(len(ended))
             for job in ended:
                 job.ended.succeed()
