@@ -57,4 +57,5 @@ def located(where: object, problem: str, *, expected: str = "", found: object = 
     detail = [f"expected {expected}" if expected else "", f"found {found}" if found != "" else ""]
     tail = ", ".join(part for part in detail if part)
     text = f"{where}: {problem}" + (f" ({tail})" if tail else "")
-    return " ".join(text.split())
+    # Quoted input may hold control characters; none reaches a terminal.
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))

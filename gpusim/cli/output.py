@@ -47,6 +47,7 @@ def print_table(
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 200)
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
@@ -54,7 +55,8 @@ def print_table(
         is_right = right[position : position + 1] == ">"
         table.add_column(column, justify="right" if is_right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        # Text, because a cell may hold brackets (build options) that are no markup.
+        table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
 
 

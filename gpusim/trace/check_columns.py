@@ -34,6 +34,16 @@ def nulls(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     return mask
 
 
+def text_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the distinct texts of a column and, per row, which of them; -1 for null."""
+    import pyarrow as pa
+
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    return encoded.dictionary.to_pylist(), integers(encoded.indices)
+
+
 def refuse_row(
     table: ChunkedTable, row: int, problem: str, *, expected: str = "", found: object = ""
 ) -> NoReturn:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpusim.trace import schema
-from gpusim.trace.check_columns import integers, nulls, refuse_first, refuse_row
+from gpusim.trace.check_columns import integers, nulls, refuse_first, refuse_row, text_codes
 from gpusim.trace.records import (
     ArgumentKind,
     Buffer,
@@ -21,10 +22,18 @@ from gpusim.trace.records import (
 )
 from gpusim.trace.sequences import ArgumentTable, ChunkedTable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MAX_VALUE_BYTES = 1 << 20
 """Largest by-value argument; drivers stop at a few KiB."""
 
 _NONE = -1
+
+# Commands whose size_bytes counts from offset_bytes or source_offset_bytes of a buffer.
+_READS = frozenset({CommandKind.READ, CommandKind.MAP})
+_COPIES = frozenset({CommandKind.COPY})
+_WRITES = frozenset({CommandKind.WRITE, CommandKind.COPY, CommandKind.FILL, CommandKind.UNMAP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,30 +224,39 @@ def check_launches(
         "no such kernel",
         found=kernel_id,
     )
-    names = chunk["kernel"].combine_chunks().to_pylist() if objects.kernels else []
-    for row in _first_of_each(kernel_id, program, names):
-        kernel = objects.kernels[int(kernel_id[row])]
-        if (kernel.name, kernel.program) != (names[row], int(program[row])):
-            refuse_row(
-                table,
-                first_row + row,
-                "launch contradicts its kernel",
-                expected=f"{kernel.name} of program {kernel.program}",
-                found=f"{names[row]} of program {program[row]}",
-            )
+    _check_kernels(objects, table, position, kernel_id, program)
     _check_ndrange(table, position)
 
 
-def _first_of_each(
-    kernel_id: NDArray[np.int64], program: NDArray[np.int64], names: list[str]
-) -> list[int]:
-    """Return one row per distinct (kernel id, program, name)."""
-    first: dict[tuple[int, int, str], int] = {}
-    rows = zip(kernel_id.tolist(), program.tolist(), names, strict=bool(names))
-    for row, key in enumerate(rows):
-        if key[0] != _NONE:
-            first.setdefault(key, row)
-    return list(first.values())
+def _check_kernels(
+    objects: Objects,
+    table: ChunkedTable,
+    position: int,
+    kernel_id: NDArray[np.int64],
+    program: NDArray[np.int64],
+) -> None:
+    """Compare name and program of each launch with those of its kernel object."""
+    ids = _known(objects.kernels)
+    if len(ids) == 0:
+        return
+    kernels = [objects.kernels[int(key)] for key in ids]
+    texts, codes = text_codes(table.chunk(position)["kernel"])
+    code_of = {text: code for code, text in enumerate(texts)}
+    at = np.minimum(np.searchsorted(ids, kernel_id), len(ids) - 1)
+    codes_of_kernels = np.array([code_of.get(kernel.name, _NONE) for kernel in kernels])
+    programs_of_kernels = np.array([kernel.program for kernel in kernels], dtype=np.int64)
+    differs = (codes_of_kernels[at] != codes) | (programs_of_kernels[at] != program)
+    differs &= kernel_id != _NONE
+    if differs.any():
+        row = int(np.argmax(differs))
+        kernel = kernels[int(at[row])]
+        refuse_row(
+            table,
+            int(table.starts[position]) + row,
+            "launch contradicts its kernel",
+            expected=f"{kernel.name} of program {kernel.program}",
+            found=f"{texts[codes[row]]} of program {program[row]}",
+        )
 
 
 def _check_ndrange(table: ChunkedTable, position: int) -> None:
@@ -290,14 +308,13 @@ def check_commands(objects: Objects, table: ChunkedTable, position: int) -> None
         refuse_first(
             table, first_row, _absent(ref, memory_ids), "no such buffer or image", found=ref
         )
-    kind = np.array(chunk["kind"].to_pylist(), dtype=object)
+    kinds, codes = text_codes(chunk["kind"])
     size = integers(chunk["size_bytes"])
     offset = integers(chunk["offset_bytes"])
     source_offset = integers(chunk["source_offset_bytes"])
-    reads = np.isin(kind, [CommandKind.READ.value, CommandKind.MAP.value])
-    copies = kind == CommandKind.COPY.value
-    writes = copies | np.isin(
-        kind, [CommandKind.WRITE.value, CommandKind.FILL.value, CommandKind.UNMAP.value]
+    reads, copies, writes = (
+        np.isin(codes, [code for code, text in enumerate(kinds) if text in group])
+        for group in (_READS, _COPIES, _WRITES)
     )
     for applies, ref, start in (
         (reads, refs["source"], offset),
@@ -314,9 +331,11 @@ def check_commands(objects: Objects, table: ChunkedTable, position: int) -> None
             found=start + size,
         )
     if objects.blobs is not None:
-        contents = chunk["content"].to_pylist()
-        for sha256 in sorted(set(contents) - {None} - set(objects.blobs)):
-            _check_blob(objects, table, first_row + contents.index(sha256), sha256)
+        names, codes = text_codes(chunk["content"])
+        for code, name in enumerate(names):
+            if name not in objects.blobs and (codes == code).any():
+                row = first_row + int(np.argmax(codes == code))
+                refuse_row(table, row, "blob missing", expected="a blob of this trace", found=name)
 
 
 def _sizes_of(objects: Objects, ref: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -330,56 +349,77 @@ def _sizes_of(objects: Objects, ref: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(ids[at] == ref, sizes[at], unbounded)
 
 
-def check_order(tables: tuple[ChunkedTable, ChunkedTable]) -> None:
-    """Check `seq` and `waits` of launches and commands together.
+class QueueOrder:
+    """Checks `seq` and `waits` of launches and commands together.
 
     `seq` rises within each table and no two rows share one; a wait names an earlier `seq`.
+    Chunks are added one by one, in order, and may be forgotten afterwards.
     """
-    parts = []
-    for table in tables:
-        seqs = np.concatenate(
-            [integers(chunk["seq"]) for chunk in table.chunks()] or [np.zeros(0, dtype=np.int64)]
-        )
+
+    def __init__(self) -> None:
+        self._seqs: dict[str, list[NDArray[np.int64]]] = {}
+        self._waits: list[tuple[ChunkedTable, _Waits]] = []
+
+    def add(self, table: ChunkedTable, position: int) -> None:
+        """Take in the next chunk of a table."""
+        chunk, first_row = table.chunk(position), int(table.starts[position])
+        seqs = integers(chunk["seq"])
+        parts = self._seqs.setdefault(table.layout.name, [])
+        before = next((part[-1] for part in reversed(parts) if len(part)), _NONE)
         refuse_first(
             table,
-            1,
-            seqs[1:] <= seqs[:-1],
+            first_row,
+            np.diff(seqs, prepend=before) <= 0,
             "seq does not rise",
             expected="more than the row before",
-            found=seqs[1:],
+            found=seqs,
         )
         parts.append(seqs)
-    merged = np.sort(np.concatenate(parts))
-    twice = merged[1:] == merged[:-1]
-    if twice.any():
-        seq = int(merged[int(np.argmax(twice))])
-        row = int(np.searchsorted(parts[1], seq))
-        refuse_row(tables[1], row, "seq is also the seq of a launch", found=seq)
-    for table in tables:
-        for position in range(table.n_chunks):
-            _check_waits(table, position, merged)
+        waits = _waits_of(chunk, seqs, first_row)
+        if len(waits.waits):
+            self._waits.append((table, waits))
+
+    def check(self, launches: ChunkedTable, commands: ChunkedTable) -> None:
+        """Compare the two tables and resolve every wait, after all chunks were added."""
+        empty = [np.zeros(0, dtype=np.int64)]
+        both = [
+            np.concatenate(self._seqs.get(table.layout.name, empty))
+            for table in (launches, commands)
+        ]
+        known = np.sort(np.concatenate(both))
+        twice = known[1:] == known[:-1]
+        if twice.any():
+            seq = int(known[int(np.argmax(twice))])
+            row = int(np.searchsorted(both[1], seq))
+            refuse_row(commands, row, "seq is also the seq of a launch", found=seq)
+        for table, part in self._waits:
+            bad = (part.waits < 0) | (part.waits >= part.seqs) | _absent(part.waits, known)
+            if bad.any():
+                at = int(np.argmax(bad))
+                refuse_row(
+                    table,
+                    int(part.rows[at]),
+                    "waits for a command that is not before it",
+                    expected=f"seq of a command before {part.seqs[at]}",
+                    found=int(part.waits[at]),
+                )
 
 
-def _check_waits(table: ChunkedTable, position: int, known: NDArray[np.int64]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """The waits of one chunk: what is waited for, by which `seq`, in which row."""
+
+    waits: NDArray[np.int64]
+    seqs: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+def _waits_of(chunk: pa.Table, seqs: NDArray[np.int64], first_row: int) -> _Waits:
     import pyarrow.compute as pc
 
-    chunk, first_row = table.chunk(position), int(table.starts[position])
     waits = integers(pc.list_flatten(chunk["waits"]))
-    if len(waits) == 0:
-        return
-    lengths = integers(pc.list_value_length(chunk["waits"]))
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    seqs = integers(chunk["seq"])[rows]
-    bad = (waits < 0) | (waits >= seqs) | _absent(waits, known)
-    if bad.any():
-        at = int(np.argmax(bad))
-        refuse_row(
-            table,
-            first_row + int(rows[at]),
-            "waits for a command that is not before it",
-            expected=f"seq of a command before {seqs[at]}",
-            found=int(waits[at]),
-        )
+    rows = np.repeat(np.arange(len(seqs)), integers(pc.list_value_length(chunk["waits"])))
+    return _Waits(waits, seqs[rows], rows + first_row)
 
 
 def unique_by_id(table: ChunkedTable) -> None:

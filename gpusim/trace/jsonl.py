@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gpusim.errors import TraceError, located
+from gpusim.errors import OutputError, TraceError, located
 from gpusim.trace import schema, strict_json
 from gpusim.trace.blobs import sha256_hex
 from gpusim.trace.encode import ROWS_PER_CHUNK, arrow_table, encode
@@ -26,7 +26,7 @@ from gpusim.trace.manifest import normalise, parse_values
 from gpusim.trace.reader import MAX_DEVICES, assemble, check_device
 from gpusim.trace.records import Trace
 from gpusim.trace.sequences import ChunkedTable
-from gpusim.trace.writer import count_untimed, referenced_blobs
+from gpusim.trace.writer import count_untimed, referenced_blobs, replacing
 
 MAX_LINE_BYTES = 512 * 1024**2
 MAX_TOTAL_BYTES = 8 * 1024**3
@@ -80,6 +80,29 @@ def dump_jsonl(trace: Trace, *, with_blobs: bool = True) -> Iterator[bytes]:
         yield _line(record, row)
     for name in names:
         yield _blob_line(trace, name)
+
+
+def write_jsonl(trace: Trace, path: Path, *, with_blobs: bool = True) -> None:
+    """Write a trace as a JSONL file, packed by gzip if the name ends with ``.gz``.
+
+    Raises
+    ------
+    TraceError
+        As `dump_jsonl`.
+    OutputError
+        When `path` cannot be written.
+    """
+    lines = dump_jsonl(trace, with_blobs=with_blobs)
+    try:
+        with replacing(path) as file:
+            if path.suffix != ".gz":
+                file.writelines(lines)
+                return
+            # No name and no date: the same trace gives the same bytes.
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                packed.writelines(lines)
+    except OSError as error:
+        raise OutputError(located(path, "cannot be written", found=error.strerror)) from None
 
 
 def _tagged(record: str, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

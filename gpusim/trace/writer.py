@@ -6,9 +6,10 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from gpusim.errors import OutputError, TraceError, located
 from gpusim.trace import schema
@@ -167,21 +168,27 @@ def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
-def _write_zip(target: Path, files: Mapping[str, bytes]) -> None:
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `target` when, and only when, the block succeeds."""
     temporary = _temporary(target)
     try:
-        with temporary.open("wb") as raw:
-            with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
-                for name in sorted(files):
-                    member = zipfile.ZipInfo(name, _ZIP_DATE)
-                    member.create_system = 3
-                    member.external_attr = _ZIP_MODE
-                    archive.writestr(member, files[name])
-            raw.flush()
-            os.fsync(raw.fileno())
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_zip(target: Path, files: Mapping[str, bytes]) -> None:
+    with replacing(target) as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            member = zipfile.ZipInfo(name, _ZIP_DATE)
+            member.create_system = 3
+            member.external_attr = _ZIP_MODE
+            archive.writestr(member, files[name])
 
 
 def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
