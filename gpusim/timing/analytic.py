@@ -39,4 +39,5 @@ def job_durations(demands: Sequence[JobDemand], figures: GpuFigures) -> npt.NDAr
     dispatched = np.array([dispatch_ps(demand, figures) for demand in demands])
     fixed = np.array([flush_ps(demand, figures) for demand in demands]) + start_ps(figures)
     in_cores = np.rint(core).astype(np.int64) + first_task_ps(figures)
-    return np.maximum(in_cores, dispatched) + fixed
+    durations: npt.NDArray[np.int64] = np.maximum(in_cores, dispatched) + fixed
+    return durations

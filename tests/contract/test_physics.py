@@ -1,16 +1,18 @@
 """Laws that a timing model of any device must obey, at every fidelity."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from gpusim.device import list_devices, load_device
 from gpusim.timing import FIDELITIES, SimulationOptions, simulate
 from tests.unit.timing import synthetic
 
 SYNTHETIC = {
     "bifrost": synthetic.device("bifrost"),
-    "midgard": synthetic.device("midgard", core__warp_width=1, core__thread_create_per_cycle=1),
+    "midgard": synthetic.device("midgard"),
     "pascal": synthetic.device(
         "pascal",
         core__warp_width=32,
@@ -22,15 +24,7 @@ SYNTHETIC = {
 }
 
 
-def devices():
-    """The made-up devices and every device model that ships."""
-    from gpusim.device import list_devices, load_device
-
-    shipped = {name: load_device(name) for name in list_devices()}
-    return SYNTHETIC | shipped
-
-
-DEVICES = devices()
+DEVICES = SYNTHETIC | {name: load_device(name) for name in list_devices()}
 each_device = pytest.mark.parametrize("spec", DEVICES.values(), ids=DEVICES)
 each_fidelity = pytest.mark.parametrize("fidelity", FIDELITIES)
 
@@ -124,8 +118,6 @@ def test_equal_input_gives_equal_bytes(spec, fidelity):
 
 
 def with_figure(spec, path, value):
-    from dataclasses import replace
-
     section, name = path.split(".")
     part = getattr(spec, section)
     quantity = replace(getattr(part, name), value=value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def device(family: str = "bifrost", **changes) -> DeviceSpec:
     """Build the device; `changes` are figures with ``__`` for the dot."""
     values = FIGURES | {path.replace("__", "."): value for path, value in changes.items()}
     if family == "midgard":
-        values |= {"core.warp_width": 1} if "core__warp_width" not in changes else {}
+        values = values | {"core.warp_width": 1, "core.thread_create_per_cycle": 1}
     sections = {}
     for section, cls in SECTIONS.items():
         quantities = {}
@@ -134,8 +134,6 @@ def device(family: str = "bifrost", **changes) -> DeviceSpec:
 
 def scaled(spec: DeviceSpec, k: float) -> DeviceSpec:
     """Return `spec` with every clock and bandwidth times k and every fixed time over k."""
-    from dataclasses import replace
-
     sections = {}
     for section, cls in SECTIONS.items():
         changed = {}
