@@ -21,11 +21,15 @@ INSTRUCTION = np.dtype(
         ("type", np.int32),  # index into KernelIR.types: type of the result
         ("operand_type", np.int32),  # type of the first operand (store: of the value stored)
         ("callee", np.int32),  # index into KernelIR.callees, -1 = not a call
-        ("predicate", np.int32),  # index into KernelIR.predicates (icmp, fcmp), else -1
+        # Index into KernelIR.predicates: of icmp and fcmp the relation, of atomicrmw the
+        # operation; else -1
+        ("predicate", np.int32),
         ("address_space", np.int8),  # of a memory access, else -1
         ("access_bytes", np.int32),  # of a memory access, else 0
         ("align_bytes", np.int32),
         ("line", np.int32),  # OpenCL C source line, 0 = unknown
+        # Index into KernelIR.types: what a getelementptr steps over, what an alloca holds; else -1
+        ("element_type", np.int32),
     ]
 )
 
@@ -98,7 +102,10 @@ class KernelIR:
     operands: npt.NDArray[np.int32]
     """>= 0: index of the defining instruction; else CONSTANT, PARAMETER - i or BLOCK - b."""
     operand_text: tuple[str, ...] = field(repr=False, default=())
-    """Text of each operand as LLVM prints it."""
+    """Text of each operand as LLVM prints it. Operands are in the order LLVM prints them: a store
+    has value and pointer, a call its arguments, a PHI value and ``label`` in turn, a conditional
+    branch condition, target if true, target if false; a switch value, default target, then case
+    value and target in turn."""
     edges: npt.NDArray[np.int32]
     """(n_edge, 2) control-flow edges (from block, to block)."""
     loops: tuple[Loop, ...]
