@@ -44,15 +44,18 @@ __kernel void im2col3x3_nhwc(__global const float *input, __global float *a)
     const int x = pixel % IN_W;
     __global float *row = a + pixel * A_STRIDE;
 
+#pragma unroll
     for (int ky = 0; ky < KERNEL; ++ky) {
+#pragma unroll
         for (int kx = 0; kx < KERNEL; ++kx) {
             const int in_y = y + ky - PAD;
             const int in_x = x + kx - PAD;
             const int near_y = clamp(in_y, 0, IN_H - 1);
             const int near_x = clamp(in_x, 0, IN_W - 1);
-            const bool inside = in_y == near_y && in_x == near_x;
+            const int2 inside = -(int2)((in_y == near_y) & (in_x == near_x));
             const float2 value = vload2(0, input + (near_y * IN_W + near_x) * CIN + channel);
-            vstore2(inside ? value : (float2)(0.0f), 0, row + (ky * KERNEL + kx) * CIN + channel);
+            vstore2(select((float2)(0.0f), value, inside), 0,
+                    row + (ky * KERNEL + kx) * CIN + channel);
         }
     }
     if (channel == CIN - 2)
