@@ -70,6 +70,13 @@ class Profile:
         """Major and minor version in CL_DEVICE_VERSION."""
         return _version_of(str(self.answers["CL_DEVICE_VERSION"].value))
 
+    @property
+    def uneven_work_groups(self) -> bool:
+        """Whether a local size need not divide the global size, for programs that ask for it."""
+        return (
+            self.opencl_version[0] == 2 or "cl_arm_non_uniform_work_group_size" in self.extensions
+        )
+
     def evidence(self) -> dict[str, int]:
         """Return the number of answers per kind, every kind present."""
         counts = Counter(answer.kind.value for answer in self.answers.values())
@@ -86,8 +93,9 @@ class Profile:
             that follow from them, so that they cannot contradict each other: ``*_NUMERIC_VERSION``
             (packed cl_version), ``CL_DEVICE_OPENCL_C_ALL_VERSIONS`` (packed versions, all named
             ``OpenCL C``), ``*_EXTENSIONS_WITH_VERSION`` (``name=version`` items) and the device's
-            ``CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE``. ``CL_DEVICE_ADDRESS_BITS`` is never
-            among them.
+            ``CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE`` and
+            ``CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT`` (core in OpenCL 2, Arm's extension
+            otherwise). ``CL_DEVICE_ADDRESS_BITS`` is never among them.
         """
         texts = {key: QUERIES[key].as_text(answer.value) for key, answer in self.answers.items()}
         platform = _version_of(texts["CL_PLATFORM_VERSION"])
@@ -105,6 +113,7 @@ class Profile:
             "CL_DEVICE_PREFERRED_WORK_GROUP_SIZE_MULTIPLE": texts[
                 "CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE"
             ],
+            "CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT": str(int(self.uneven_work_groups)),
         }
 
 

@@ -125,6 +125,7 @@ def test_extensions_are_the_boards(profile_id, profile):
     is_mali = profile_id.startswith("mali")
     # ACL builds no program without it or OpenCL 2.
     assert ("cl_arm_non_uniform_work_group_size" in extensions) == is_mali
+    assert profile.flat()["CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT"] == "1"
     has_dot = profile_id in ("mali-g76", "mali-g610")
     assert ("cl_arm_integer_dot_product_int8" in extensions) == has_dot
 
