@@ -1,0 +1,78 @@
+"""Address arithmetic for scalar families: what is folded, shared, hoisted or issued.
+
+A pointer is a base plus a constant that is not added yet. The shift of an index by the element
+size and the add to the base are one operation each (together one SHADDX on Bifrost); each distinct
+sum is made once where it dominates its uses and leaves a loop in which it does not change. A
+constant is added when the pointer is used, unless the message has an immediate offset.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gpusim.isa.emit import Emitter
+from gpusim.isa.table import IsaTable
+from gpusim.isa.values import Ref, is_zero
+
+_VARIABLE = re.compile(r'@"?([\w.$-]+)"?')
+
+
+class AddressSelector:
+    """Emits address operations of one kernel."""
+
+    def __init__(self, table: IsaTable, emitter: Emitter) -> None:
+        self._emitter = emitter
+        self._table = table
+        self._variables: dict[str, int] = {}
+        bits = table.issue.get("immediate_offset_bits")
+        self._reach = 1 << (int(bits.value) - 1) if bits is not None else 0
+        self._moves = int(table.rule("address_moves")) if "address_moves" in table.issue else 0
+
+    def variable(self, text: str) -> Ref:
+        """Return the address of a program-scope or local variable; the first is at zero."""
+        match = _VARIABLE.search(text)
+        name = match.group(1) if match else text
+        order = self._variables.setdefault(name, len(self._variables))
+        return Ref("c", "0" if order == 0 else f"address of {name}")
+
+    def add_constant(self, base: Ref, offset: int) -> Ref:
+        """Return `base` plus a number of bytes, not emitted yet."""
+        return base._replace(offset=base.offset + offset)
+
+    def add_index(self, base: Ref, index: Ref, stride: int) -> Ref:
+        """Return `base` plus `index` elements of `stride` bytes."""
+        if is_zero(index):
+            return base
+        scaled = index
+        if stride > 1 and stride & (stride - 1) == 0:
+            scaled = self._emitter.shared("address_shift", [index, Ref("c", str(stride))])
+        elif stride > 1:
+            scaled = self._emitter.shared("imul", [index, Ref("c", str(stride))])
+        bare = base._replace(offset=0)
+        if is_zero(bare):
+            return scaled._replace(offset=base.offset)
+        total = self._emitter.shared("address_add", [bare, scaled])
+        return total._replace(offset=base.offset)
+
+    def materialise(self, ref: Ref) -> Ref:
+        """Return `ref` with its pending constant added."""
+        if ref.offset == 0:
+            return ref
+        bare = ref._replace(offset=0)
+        if is_zero(bare):
+            return Ref("c", str(ref.offset))
+        return self._emitter.shared("address_add", [bare, Ref("c", str(ref.offset))])
+
+    def for_message(self, ref: Ref) -> list[Ref]:
+        """Return the address operands of a load or store, its constant folded where the ISA can.
+
+        Where the table says so, the address has to stand in a register pair of its own: a move
+        for the high word, and one for the low word unless that was computed for this use alone.
+        """
+        is_folded = -self._reach <= ref.offset < self._reach
+        is_fresh = not is_folded or ref.kind == "c"
+        place = ref._replace(offset=0) if is_folded else self.materialise(ref)
+        if self._moves == 0:
+            return [place]
+        high = self._emitter.chain("mov", [Ref("c", "0")])
+        return [place if is_fresh else self._emitter.chain("mov", [place]), high]

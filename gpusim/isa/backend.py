@@ -1,0 +1,254 @@
+"""The back end of each family: select, schedule, count what each block costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gpusim.compiler.kernel_ir import KernelIR
+from gpusim.isa.dependence import block_ties, break_cycles
+from gpusim.isa.ir_view import IRView
+from gpusim.isa.machine import (
+    ATOMIC,
+    BARRIER,
+    BRANCH,
+    LOAD,
+    MESSAGES,
+    STORE,
+    TEXTURE,
+    MachineKernel,
+    MicroOp,
+)
+from gpusim.isa.registers import pressure, threads_for
+from gpusim.isa.schedule_bifrost import Clause, schedule_bifrost
+from gpusim.isa.schedule_inorder import PIPES, schedule_inorder
+from gpusim.isa.schedule_midgard import Word, access_cycles, schedule_midgard
+from gpusim.isa.select_midgard import select_midgard
+from gpusim.isa.select_scalar import select_scalar
+from gpusim.isa.table import IsaTable, load_table
+
+_ACCESSES = frozenset({LOAD, STORE, ATOMIC})
+_EITHER_UNIT = {"bifrost": "E", "midgard": "ANY"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockCode:
+    """One basic block after scheduling, with what it costs."""
+
+    issued: tuple[object, ...]
+    """Clauses (Bifrost), words (Midgard) or micro-operations, in issue order."""
+    units: int
+    """Tuples, bundles and other words, or instructions."""
+    issue_cycles: float
+    arithmetic_instructions: float
+    pipes: dict[str, float]
+    """Pipe -> cycles (or filled slots) it is busy."""
+    messages: int
+    load_store_cycles: float
+    texture: int
+    clauses: int
+    barriers: int
+    latency_cycles: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredKernel:
+    """A kernel as machine code of one family."""
+
+    isa: str
+    unit: str
+    blocks: tuple[BlockCode, ...]
+    machine: MachineKernel = field(repr=False)
+    view: IRView = field(repr=False)
+    table: IsaTable = field(repr=False)
+    registers: int
+    """128-bit registers on Midgard, 32-bit registers elsewhere."""
+    threads_per_core: int
+    """Work-items resident on a core by registers alone."""
+
+    def figures(self) -> dict[str, str]:
+        """Return the figures of the table that the costs rest on: path -> kind."""
+        used = {op.name.split(".")[0] for block in self.machine.blocks for op in block.ops}
+        quantities = [*self.table.issue.values()]
+        quantities += [self.table.operations[n] for n in sorted(used) if n in self.table.operations]
+        return {quantity.path: quantity.kind.value for quantity in quantities}
+
+
+def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
+    """Compile a kernel to a family's issue words.
+
+    Parameters
+    ----------
+    kernel : KernelIR
+        The kernel.
+    isa : str
+        One of :data:`gpusim.isa.table.ISAS`.
+
+    Returns
+    -------
+    LoweredKernel
+
+    Raises
+    ------
+    CompileError
+        The kernel uses something that the family's table does not cover.
+    DeviceError
+        Unknown family or malformed table.
+    """
+    table = load_table(isa)
+    view = IRView(kernel)
+    machine = select_midgard(view, table) if isa == "midgard" else select_scalar(view, table)
+    break_cycles(machine, _EITHER_UNIT.get(isa, table.sequence("mov")[0]))
+    ties = block_ties(machine)
+    blocks = tuple(
+        _schedule(code.ops, table, ties[index]) for index, code in enumerate(machine.blocks)
+    )
+    orders = [issue_order(code) for code in blocks]
+    words = pressure(machine, view, orders)
+    registers = int(table.rule("reserved_registers")) + -(-words // (4 if isa == "midgard" else 1))
+    registers = max(1, min(registers, int(table.rule("registers"))))
+    return LoweredKernel(
+        isa=isa,
+        unit=table.unit,
+        blocks=blocks,
+        machine=machine,
+        view=view,
+        table=table,
+        registers=registers,
+        threads_per_core=threads_for(registers, table),
+    )
+
+
+def issue_order(code: BlockCode) -> list[MicroOp]:
+    """Return the micro-operations of a block in the order they are issued."""
+    result: list[MicroOp] = []
+    for item in code.issued:
+        if isinstance(item, Clause):
+            result += [op for entry in item.tuples for op in entry.ops]
+        elif isinstance(item, Word):
+            result += item.ops
+        elif isinstance(item, MicroOp):
+            result.append(item)
+    return result
+
+
+def _schedule(ops: list[MicroOp], table: IsaTable, ties: list[tuple[int, int]]) -> BlockCode:
+    if table.isa == "bifrost":
+        return _bifrost_code(schedule_bifrost(ops, table, ties), table)
+    if table.isa == "midgard":
+        return _midgard_code(schedule_midgard(ops, table, ties), table)
+    return _inorder_code(schedule_inorder(ops, ties), table)
+
+
+def _bifrost_code(clauses: list[Clause], table: IsaTable) -> BlockCode:
+    tuples = [item for clause in clauses for item in clause.tuples]
+    ops = [op for item in tuples for op in item.ops]
+    n_fma = sum(item.fma is not None for item in tuples)
+    n_add = sum(item.add is not None or item.is_whole for item in tuples)
+    messages = [op for op in ops if op.kind in _ACCESSES]
+    control = sum(op.kind == BRANCH or op.kind in MESSAGES for op in ops)
+    return BlockCode(
+        issued=tuple(clauses),
+        units=len(tuples),
+        issue_cycles=float(len(tuples)),
+        # A slot that holds a message or a branch is counted as such, not as arithmetic; an empty
+        # slot is issued with its tuple and counts.
+        arithmetic_instructions=float(2 * len(tuples) - control),
+        pipes={"fma_slots": float(n_fma), "add_slots": float(n_add)},
+        messages=len(messages),
+        load_store_cycles=len(messages) * float(table.rule("message_cycles")),
+        texture=sum(op.kind == TEXTURE for op in ops),
+        clauses=len(clauses),
+        barriers=sum(op.kind == BARRIER for op in ops),
+        latency_cycles=_latency(ops, table, len(tuples)),
+    )
+
+
+def _midgard_code(words: list[Word], table: IsaTable) -> BlockCode:
+    ops = [op for word in words for op in word.ops]
+    accesses = [op for op in ops if op.kind in _ACCESSES]
+    slots = dict.fromkeys(("vmul", "sadd", "vadd", "smul", "lut", "branch"), 0.0)
+    for word in words:
+        for slot in word.slots:
+            slots["branch" if slot == "BR" else slot.lower()] += 1
+    n_alu = sum(word.kind == "alu" for word in words)
+    n_texture = sum(word.kind == "tex" for word in words)
+    return BlockCode(
+        issued=tuple(words),
+        units=len(words),
+        issue_cycles=float(n_alu),
+        arithmetic_instructions=float(sum(slots.values()) - slots["branch"]),
+        pipes={
+            "alu_bundles": float(n_alu),
+            **slots,
+            "load_store_words": float(len(words) - n_alu - n_texture),
+        },
+        messages=len(accesses),
+        load_store_cycles=sum(access_cycles(op) for op in accesses)
+        * float(table.rule("message_cycles")),
+        texture=n_texture,
+        clauses=0,
+        barriers=sum(op.kind == BARRIER for op in ops),
+        latency_cycles=_latency(ops, table, len(words)),
+    )
+
+
+def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:
+    pipes: dict[str, float] = {}
+    n_issues = 0
+    for op in order:
+        pipe, rule, issues = PIPES[table.isa][op.unit]
+        pipes[pipe] = pipes.get(pipe, 0.0) + issues * float(table.rule(rule))
+        n_issues += issues
+    messages = sum(op.kind in _ACCESSES for op in order)
+    shared = ("load_store", "texture")
+    arithmetic = [cycles for pipe, cycles in pipes.items() if pipe not in shared]
+    width = float(table.rule("dual_issue")) if "dual_issue" in table.issue else 1.0
+    busiest = max([n_issues / width, *arithmetic]) if order else 0.0
+    return BlockCode(
+        issued=tuple(order),
+        units=len(order),
+        issue_cycles=busiest,
+        arithmetic_instructions=float(
+            sum(op.kind not in MESSAGES and op.kind != BRANCH for op in order)
+        ),
+        pipes=pipes,
+        messages=messages,
+        load_store_cycles=pipes.get("load_store", 0.0),
+        texture=sum(op.kind == TEXTURE for op in order),
+        clauses=0,
+        barriers=sum(op.kind == BARRIER for op in order),
+        latency_cycles=_latency(order, table, n_issues),
+    )
+
+
+def _latency(ops: list[MicroOp], table: IsaTable, n_issues: int) -> float:
+    """Return the cycles from the block's first issue to its last result, one warp alone."""
+    step = _step_cycles(table)
+    ready: dict[int, float] = {}
+    latest = 0.0
+    for op in ops:
+        start = max((ready.get(number, 0.0) for number in (*op.reads, *op.staging)), default=0.0)
+        finish = start + _op_latency(op, table, step)
+        for number in op.writes:
+            ready[number] = finish
+        latest = max(latest, finish)
+    return max(latest, n_issues * 1.0)
+
+
+def _step_cycles(table: IsaTable) -> float:
+    for name in ("instruction_latency_cycles", "bundle_latency_cycles", "tuple_latency_cycles"):
+        if name in table.issue:
+            return float(table.rule(name))
+    return 1.0
+
+
+def _op_latency(op: MicroOp, table: IsaTable, step: float) -> float:
+    if op.kind in (LOAD, ATOMIC, TEXTURE):
+        is_local = op.space == "local" and "local_latency_cycles" in table.issue
+        name = "local_latency_cycles" if is_local else "message_latency_cycles"
+        return float(table.rule(name))
+    if op.unit == "SFU" and "sfu_latency_cycles" in table.issue:
+        return float(table.rule("sfu_latency_cycles"))
+    if op.name in ("icmp", "fcmp") and "predicate_latency_cycles" in table.issue:
+        return float(table.rule("predicate_latency_cycles"))
+    return step

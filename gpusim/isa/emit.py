@@ -1,0 +1,146 @@
+"""Write micro-operations block by block: virtual registers, common subexpressions, hoisting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpusim.isa.ir_view import IRView
+from gpusim.isa.machine import ALU, LOAD, MachineBlock, MachineKernel, MicroOp
+from gpusim.isa.table import IsaTable
+from gpusim.isa.values import Ref, register
+
+
+class Emitter:
+    """Growing machine code of one kernel.
+
+    Blocks must be visited so that a block comes after all blocks that dominate it.
+    """
+
+    def __init__(self, view: IRView, table: IsaTable) -> None:
+        self.view = view
+        self.table = table
+        self.bodies: list[list[MicroOp]] = [[] for _ in range(view.kernel.n_blocks)]
+        self.tails: list[list[MicroOp]] = [[] for _ in range(view.kernel.n_blocks)]
+        self.ties: list[tuple[int, int, int]] = []
+        self.register_words: dict[int, int] = {}
+        self.block = 0
+        self.line = 0
+        self._home: dict[int, int] = {}
+        self._seen: dict[tuple[object, ...], tuple[int, Ref]] = {}
+
+    def new_register(self, words: int = 1, block: int | None = None) -> Ref:
+        """Return a fresh virtual register of `words` 32-bit words, defined in `block`."""
+        number = len(self.register_words)
+        self.register_words[number] = words
+        self._home[number] = self.block if block is None else block
+        return register(number)
+
+    def add(self, op: MicroOp, *, is_tail: bool = False) -> MicroOp:
+        """Append `op` to the current block, or to what must stay at its end."""
+        op.line = op.line or self.line
+        (self.tails if is_tail else self.bodies)[self.block].append(op)
+        return op
+
+    def chain(
+        self,
+        name: str,
+        operands: Sequence[Ref],
+        *,
+        words: int = 1,
+        lanes: int = 1,
+        bits: int = 32,
+        result: Ref | None = None,
+    ) -> Ref:
+        """Emit operation class `name` as the table's chain of micro-operations.
+
+        Returns
+        -------
+        Ref
+            Register with the result; the first operand where the table says "no operation".
+        """
+        units = self.table.sequence(name)
+        if not units:
+            return operands[0] if operands else self.new_register(words)
+        current = list(operands)
+        for position, unit in enumerate(units):
+            is_last = position == len(units) - 1
+            target = result if is_last and result is not None else self.new_register(words)
+            self.add(
+                MicroOp(
+                    name=name,
+                    unit=unit,
+                    kind=LOAD if unit == "LS" else ALU,
+                    reads=registers_of(current),
+                    writes=registers_of([target]),
+                    words=words_of(current),
+                    lanes=lanes,
+                    bits=bits,
+                )
+            )
+            # Later steps of a sequence combine the running value with the last operand.
+            current = [target, *[ref for ref in operands[-1:] if len(units) > 1]]
+        return target
+
+    def shared(self, name: str, operands: Sequence[Ref]) -> Ref:
+        """Emit address arithmetic once: reused where it dominates, hoisted out of loops."""
+        key = (name, *operands)
+        found = self._seen.get(key)
+        if found is not None and found[0] in self.view.dominators[self.block]:
+            return found[1]
+        home, line = self.block, self.line
+        self.block = self._outermost_block(operands)
+        result = self.chain(name, operands)
+        self._seen[key] = (self.block, result)
+        self.block, self.line = home, line
+        return result
+
+    def _outermost_block(self, operands: Sequence[Ref]) -> int:
+        """Return the preheader of the outermost loop in which no operand changes."""
+        view, block = self.view, self.block
+        loop = view.innermost_loop[block]
+        homes = {
+            self._home[ref.name]
+            for ref in operands
+            if isinstance(ref.name, int) and ref.is_register
+        }
+        while loop >= 0 and view.preheader[loop] >= 0:
+            if homes & set(view.kernel.loops[loop].blocks):
+                break
+            block = view.preheader[loop]
+            loop = view.kernel.loops[loop].parent
+        return block
+
+    def finish(self) -> MachineKernel:
+        """Drop results that nothing reads and return the code."""
+        blocks = [body + tail for body, tail in zip(self.bodies, self.tails, strict=True)]
+        used = {source for _, source, _ in self.ties}
+        for ops in blocks:
+            for op in ops:
+                used.update(op.reads, op.staging)
+        has_changed = True
+        while has_changed:
+            has_changed = False
+            for index, ops in enumerate(blocks):
+                kept = [op for op in ops if op.kind != ALU or used.intersection(op.writes)]
+                has_changed |= len(kept) != len(ops)
+                blocks[index] = kept
+            if has_changed:
+                used = {source for _, source, _ in self.ties}
+                for ops in blocks:
+                    for op in ops:
+                        used.update(op.reads, op.staging)
+        return MachineKernel(
+            blocks=[MachineBlock(ops=ops) for ops in blocks],
+            register_words=self.register_words,
+            ties=self.ties,
+        )
+
+
+def registers_of(refs: Sequence[Ref]) -> tuple[int, ...]:
+    """Return the register numbers among `refs`, each once, in order."""
+    return tuple(dict.fromkeys(int(ref.name) for ref in refs if ref.is_register))
+
+
+def words_of(refs: Sequence[Ref]) -> tuple[str, ...]:
+    """Return the uniform and constant words among `refs`, each once, in order."""
+    return tuple(dict.fromkeys(ref.word for ref in refs if ref.word))
