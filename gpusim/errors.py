@@ -37,6 +37,10 @@ class OutputError(GpusimError):
     """A result could not be written where the user asked."""
 
 
+_MAX_FOUND = 300
+"""Characters of a wrong value that a message quotes."""
+
+
 def located(where: object, problem: str, *, expected: str = "", found: object = "") -> str:
     """Build the one-line text of an error.
 
@@ -54,7 +58,10 @@ def located(where: object, problem: str, *, expected: str = "", found: object = 
     str
         ``where: problem (expected ..., found ...)`` on one line.
     """
-    detail = [f"expected {expected}" if expected else "", f"found {found}" if found != "" else ""]
+    value = str(found)
+    if len(value) > _MAX_FOUND:
+        value = f"{value[:_MAX_FOUND]}..."
+    detail = [f"expected {expected}" if expected else "", f"found {value}" if value else ""]
     tail = ", ".join(part for part in detail if part)
     text = f"{where}: {problem}" + (f" ({tail})" if tail else "")
     # Quoted input may hold control characters; none reaches a terminal.

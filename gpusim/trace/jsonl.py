@@ -155,15 +155,20 @@ def _rows(table: schema.Table, chunks: Iterator[Any]) -> Iterator[dict[str, Any]
 def read_jsonl_file(path: Path) -> Trace:
     """Load a ``.jsonl`` or ``.jsonl.gz`` file; see `read_jsonl`."""
     with path.open("rb") as raw:
-        is_gzip = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        if not is_gzip:
-            return read_jsonl(raw, str(path))
-        try:
-            with gzip.GzipFile(fileobj=raw) as packed:
-                return read_jsonl(packed, str(path))  # type: ignore[arg-type]
-        except (OSError, EOFError, zlib.error) as error:
-            raise TraceError(located(path, "damaged gzip", found=error)) from None
+        return open_jsonl(raw, str(path))
+
+
+def open_jsonl(raw: BinaryIO, where: str) -> Trace:
+    """Load JSONL from a seekable stream, packed by gzip or not; see `read_jsonl`."""
+    is_gzip = raw.read(2) == _GZIP_MAGIC
+    raw.seek(0)
+    if not is_gzip:
+        return read_jsonl(raw, where)
+    try:
+        with gzip.GzipFile(fileobj=raw) as packed:
+            return read_jsonl(packed, where)  # type: ignore[arg-type]
+    except (OSError, EOFError, zlib.error) as error:
+        raise TraceError(located(where, "damaged gzip", found=error)) from None
 
 
 class _TableLines:

@@ -22,6 +22,7 @@ MAX_ITEMS = 1 << 26
 """Items in one column of one row group; bounds lists, whose length is not the number of rows."""
 
 _ZSTD_LEVEL = 3
+_FEW_ROWS = 4096
 
 
 def write_parquet(table: schema.Table, chunks: Iterable[pa.Table]) -> tuple[bytes, int]:
@@ -102,7 +103,9 @@ def read_parquet(table: schema.Table, data: bytes, where: str) -> tuple[ChunkedT
 
     def read(position: int) -> pa.Table:
         try:
-            chunk = file.read_row_group(position, columns=names)
+            # Handing a few rows to a thread pool takes longer than decoding them.
+            is_large = group_rows[position] > _FEW_ROWS
+            chunk = file.read_row_group(position, columns=names, use_threads=is_large)
             chunk.validate(full=True)
             chunk = chunk.select(names)
         except _unreadable() as error:

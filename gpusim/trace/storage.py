@@ -174,7 +174,7 @@ class ZipFiles:
         self._sizes: dict[str, int] = {}
         for member in members:
             name = member.filename.removeprefix(prefix)
-            if member.is_dir() and name in ("", f"{schema.BLOB_FOLDER}/"):
+            if member.filename.endswith("/") and name in ("", f"{schema.BLOB_FOLDER}/"):
                 continue
             check_name(where, name)
             self._check_member(member, name)
