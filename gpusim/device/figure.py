@@ -9,26 +9,18 @@ from typing import Any
 
 from gpusim.device.quantity import Kind, Quantity
 from gpusim.device.schema import Figure
+from gpusim.device.strict_yaml import shown
 from gpusim.errors import DeviceError, located
 from gpusim.units import UNITS
 
 _REQUIRED = ("value", "unit", "source", "kind")
 _KEYS = (*_REQUIRED, "note", "calibration")
-_SHOWN = 60
-
-
-def shown(value: object) -> str:
-    """Return `value` short enough for a one-line message."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer with more digits than Python converts
-        text = "a very long number"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+_WORD_LENGTH = 60
 
 
 def did_you_mean(word: object, known: Iterable[object]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the closest known word, or nothing."""
-    close = difflib.get_close_matches(str(word)[:_SHOWN], [str(k) for k in known], n=1)
+    close = difflib.get_close_matches(str(word)[:_WORD_LENGTH], [str(k) for k in known], n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gpusim.device.figure import did_you_mean
 from gpusim.device.model_file import ModelFile, read_model
 from gpusim.device.plausible import check_plausible
 from gpusim.device.quantity import Quantity
 from gpusim.device.schema import FIGURES
 from gpusim.device.spec import SECTIONS, DeviceSpec
+from gpusim.device.strict_yaml import shown
 from gpusim.errors import DeviceError, located
 from gpusim.resources import device_models_dir
 
@@ -86,8 +88,7 @@ def _unknown_device(name: str) -> DeviceError:
     known = list_devices()
     close = difflib.get_close_matches(name.lower()[:80], known, n=3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    found = repr(name if len(name) <= 80 else name[:77] + "...")
-    return DeviceError(f"unknown device {found}{hint} (known: {', '.join(known)})")
+    return DeviceError(f"unknown device {shown(name)}{hint} (known: {', '.join(known)})")
 
 
 def _read(path: Path, file: str) -> ModelFile:
@@ -149,12 +150,11 @@ def _check_complete(figures: dict[str, Quantity], file: str) -> None:
 def _check_sources(quantity: Quantity, sources: dict[str, str]) -> None:
     for key in quantity.source:
         if key not in sources:
-            close = difflib.get_close_matches(key, sources, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            hint = did_you_mean(key, sources)
             raise DeviceError(
                 located(
                     f"{quantity.file}: {quantity.path}",
-                    f"source {key!r} is not listed in 'sources'{hint}",
+                    f"source {shown(key)} is not listed in 'sources'{hint}",
                     expected=", ".join(sources) if len(sources) <= 12 else f"{len(sources)} keys",
                 )
             )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gpusim.device.figure import did_you_mean, read_figure, reject_unknown_keys, shown
+from gpusim.device.figure import did_you_mean, read_figure, reject_unknown_keys
 from gpusim.device.quantity import Quantity
 from gpusim.device.schema import FAMILIES, FIGURES, GPU_WIDE, ISAS
-from gpusim.device.strict_yaml import MAX_BYTES, parse_yaml
+from gpusim.device.strict_yaml import MAX_BYTES, parse_yaml, shown
 from gpusim.errors import DeviceError, located
 
 _IDENTITY = ("id", "name", "board", "family", "isa")
@@ -20,6 +21,7 @@ _VIEW_KEYS = ("name", "board", *FIGURES)
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _PART = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*(/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*\Z")
 _MAX_PARTS = 32
+_MAX_NAME = 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +54,8 @@ def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
     shown_as : str
         Its name in messages and in provenance.
     roots : tuple of Path
-        Folders in which the parts named by ``extends`` are looked for, in this order.
+        Folders in which the parts named by ``extends`` are looked for, in this order; the
+        last is that of the parts that ship.
 
     Returns
     -------
@@ -95,12 +98,18 @@ def _document(path: Path, shown_as: str) -> dict[Any, Any]:
         raise DeviceError(
             located(shown_as, "not UTF-8 text", found=f"byte {error.start}")
         ) from None
-    document = parse_yaml(text, shown_as)
+    document = _parsed(text, shown_as)
     if not isinstance(document, dict):
         raise DeviceError(
             located(shown_as, "not a mapping", expected="sections", found=shown(document))
         )
     return document
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, shown_as: str) -> Any:
+    """Parse; models share their parts, and a sweep loads models again and again."""
+    return parse_yaml(text, shown_as)
 
 
 def _merge(
@@ -245,7 +254,7 @@ def _text(value: Any, where: str) -> str:
 
 
 def _word(value: Any, pattern: re.Pattern[str], where: str, what: str) -> str:
-    if not isinstance(value, str) or pattern.match(value) is None:
+    if not isinstance(value, str) or len(value) > _MAX_NAME or pattern.match(value) is None:
         raise DeviceError(
             located(
                 where, f"bad {what}", expected="lower-case letters, digits, -", found=shown(value)

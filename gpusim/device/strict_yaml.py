@@ -16,14 +16,21 @@ import yaml
 
 from gpusim.errors import DeviceError, located
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 """Size limit of one file; the largest model that ships is a few per cent of it."""
 MAX_DEPTH = 16
 _MAX_NUMBER_TEXT = 40
+_SHOWN = 60
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def shown(value: object) -> str:
+    """Return `value` short enough for a one-line message."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def parse_yaml(text: str, file: str) -> Any:
@@ -57,22 +64,28 @@ def parse_yaml(text: str, file: str) -> Any:
                 found=len(text),
             )
         )
+    # One event at a time: libyaml takes time quadratic in the depth of brackets, so the depth
+    # has to be checked while it reads.
+    events = iter(yaml.parse(text, Loader=_Loader))
     try:
-        events = [
-            event
-            for event in yaml.parse(text, Loader=_Loader)
-            if not isinstance(event, (yaml.StreamStartEvent, yaml.StreamEndEvent))
-        ]
-    except yaml.YAMLError as error:
-        raise DeviceError(located(_place(file, error), "not valid YAML", found=error)) from None
-    n_documents = sum(isinstance(event, yaml.DocumentStartEvent) for event in events)
-    if n_documents != 1:
-        raise DeviceError(located(file, "not one YAML document", expected="1", found=n_documents))
-    body = iter(events[1:-1])
-    return _Builder(file).node(next(body), body, 0)
+        return _document(events, file)
+    except (yaml.YAMLError, UnicodeError) as error:
+        problem = getattr(error, "problem", None) or error
+        raise DeviceError(located(_place(file, error), f"not valid YAML: {problem}")) from None
 
 
-def _place(file: str, error: yaml.YAMLError) -> str:
+def _document(events: Iterator[Any], file: str) -> Any:
+    next(events)  # the stream's start
+    if not isinstance(next(events), yaml.DocumentStartEvent):
+        raise DeviceError(located(file, "empty", expected="one YAML document"))
+    value = _Builder(file).node(next(events), events, 0)
+    next(events)  # the document's end
+    if not isinstance(next(events), yaml.StreamEndEvent):
+        raise DeviceError(located(file, "more than one YAML document", expected="one"))
+    return value
+
+
+def _place(file: str, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return file if mark is None else f"{file}: line {mark.line + 1}"
 
@@ -86,9 +99,11 @@ class _Builder:
     def node(self, event: Any, events: Iterator[Any], depth: int) -> Any:
         """Return the value that starts with `event`, consuming its events."""
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise self._error(event, "anchors and aliases are not allowed in a device model")
+            raise self._error(event, "anchors and aliases are not allowed")
         if getattr(event, "tag", None) is not None:
-            raise self._error(event, "tags are not allowed in a device model", found=event.tag)
+            raise self._error(
+                event, "tags are not allowed", found=shown(event.tag)
+            )
         if depth > MAX_DEPTH:
             raise self._error(event, "nested too deeply", expected=f"at most {MAX_DEPTH} levels")
         if isinstance(event, yaml.MappingStartEvent):
@@ -102,9 +117,9 @@ class _Builder:
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self.node(event, events, depth + 1)
             if isinstance(key, bool) or not isinstance(key, (str, int)):
-                raise self._error(event, "bad key", expected="a word or a number", found=key)
+                raise self._error(event, "bad key", expected="a word or a number", found=shown(key))
             if key in result:
-                raise self._error(event, f"key {key!r} appears twice")
+                raise self._error(event, f"key {shown(key)} appears twice")
             result[key] = self.node(next(events), events, depth + 1)
         return result
 
@@ -129,7 +144,7 @@ class _Builder:
             return int(text)
         number = float(text)
         if not math.isfinite(number):
-            raise self._error(event, "number too large", found=text)
+            raise self._error(event, "number too large", found=shown(text))
         return number
 
     def _error(self, event: Any, problem: str, **sides: Any) -> DeviceError:
