@@ -10,10 +10,12 @@ import re
 from functools import cache
 from typing import Any
 
-from gpusim.compiler import division
+from gpusim.compiler import division, memory_intrinsics
 from gpusim.compiler.builtins.catalogue import ATTRIBUTES, call_attributes
 from gpusim.compiler.generic_pointers import has_generic, resolve_generic
+from gpusim.compiler.ir_reader import KernelArrays, read_kernel
 from gpusim.compiler.layout import end_of_group
+from gpusim.compiler.private_arrays import blocking_loops, mark_for_unrolling
 from gpusim.errors import CompileError, located
 
 TARGET = "spirv64-unknown-unknown"
@@ -56,7 +58,12 @@ def parse(text: str | bytes, *, where: str) -> Any:
     """
     llvm = _llvm()
     try:
-        module = llvm.parse_bitcode(text) if isinstance(text, bytes) else llvm.parse_assembly(text)
+        # A context of its own: names of structures would otherwise depend on earlier modules.
+        context = llvm.create_context()
+        if isinstance(text, bytes):
+            module = llvm.parse_bitcode(text, context)
+        else:
+            module = llvm.parse_assembly(text, context)
         module.verify()
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
@@ -78,9 +85,11 @@ def _inline(module: Any) -> None:
 
 
 def _optimise(module: Any) -> None:
+    """Run O2 twice: what its last passes uncover (repeated address parts) goes in the second."""
     builder = _builder()
     passes = builder.getModulePassManager()
-    passes.run(module, builder)
+    for _ in range(2):
+        passes.run(module, builder)
 
 
 def _builder() -> Any:
@@ -124,15 +133,50 @@ def normalise(text: str, kernel: str, *, where: str) -> str:
         changed += 1
     if changed:
         module = parse(resolved, where=where)
+    text = _optimise_fully(module, where=where)
+    text = _promote_private_arrays(text, kernel, where=where)
+    text, has_loops = memory_intrinsics.expand(division.restore(text))
+    if has_loops:
+        module = parse(text, where=where)
+        passes = _llvm().create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
+        passes.run(module, _builder())
+        text = str(module)
+    return text
+
+
+def _optimise_fully(module: Any, *, where: str) -> str:
+    """Run O2, again while unrolling that the source asked for makes more divisors constant."""
     for _ in range(_MAX_ROUNDS):
         _optimise(module)
-        text = str(module)
-        # Unrolling on request may have made more divisors constant.
-        text, changed = division.resolve_constants(text)
+        text, changed = division.resolve_constants(str(module))
         if not changed:
             break
         module = parse(text, where=where)
-    return division.restore(text)
+    return text
+
+
+def _promote_private_arrays(text: str, kernel: str, *, where: str) -> str:
+    """Unroll loops where that brings private arrays into registers, and only there."""
+    for _ in range(_MAX_ROUNDS):
+        if " = alloca " not in text:
+            break
+        before = _read(text, kernel, where=where)
+        latches = blocking_loops(before)
+        if not latches:
+            break
+        module = parse(mark_for_unrolling(text, kernel, latches), where=where)
+        unrolled = _optimise_fully(module, where=where)
+        after = _read(unrolled, kernel, where=where)
+        if after.private_memory_bytes >= before.private_memory_bytes:
+            break
+        text = unrolled
+    return text
+
+
+def _read(text: str, kernel: str, *, where: str) -> KernelArrays:
+    clean, _ = strip_annotations(text)
+    return read_kernel(clean, kernel, [], where=where)
 
 
 _ATTACHMENT = re.compile(r", ![\w.]+ ![\w.]+")
