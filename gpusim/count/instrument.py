@@ -1,0 +1,417 @@
+"""A kernel's IR -> a native work-item function with counters, checks and fuel.
+
+One line of the kernel becomes a few lines of well-defined IR. Counters are memory words that the
+O3 pipeline promotes to registers; nothing here shows up in the counts, because a block is counted
+as a whole by its size in the original text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from gpusim.count import maths
+from gpusim.count.cfg import loop_costs
+from gpusim.count.defined import call_text, define, flat, lanes_of, zero
+from gpusim.count.ir_text import Call, Instruction, KernelText, parse_alloca, parse_call
+from gpusim.count.pointers import NULL, UNKNOWN, Access, Roots, accesses_of, find_roots
+from gpusim.count.work_items import WORK_ITEM_FUNCTIONS, work_item_value
+from gpusim.errors import CountError
+
+BARRIERS = {"_Z7barrierj", "_Z18work_group_barrierj", "_Z18work_group_barrierj12memory_scope"}
+FENCES = {
+    "_Z9mem_fencej",
+    "_Z14read_mem_fencej",
+    "_Z15write_mem_fencej",
+    "_Z22atomic_work_item_fencej12memory_order12memory_scope",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place that native code can report a fault at."""
+
+    access: Access | None
+    roots: tuple[str, ...]
+    what: str = ""
+
+
+@dataclass(slots=True)
+class ItemBody:
+    """The work-item function before it is cut at barriers."""
+
+    kernel: KernelText
+    prologue: list[str]
+    """Lines that every entry into the function runs."""
+    start: list[str]
+    """Lines that run once per work-item."""
+    blocks: dict[str, list[str]]
+    """Lines per block; a barrier is the line ``!barrier``."""
+    types: dict[str, str]
+    """Flat type of every value that may live across a barrier."""
+    allocas: dict[str, tuple[str, int, int]]
+    """Private array -> (type, bytes, alignment)."""
+    definitions: dict[str, str]
+    """Run-time functions used."""
+    sites: list[Site]
+
+
+@dataclass(slots=True)
+class Instrumenter:
+    """Builds an `ItemBody`; one use per kernel."""
+
+    kernel: KernelText
+    checked: bool
+    """Whether accesses are compared with bounds and loops charged to the fuel."""
+    roots: Roots = field(init=False)
+    sites: list[Site] = field(default_factory=list)
+    definitions: dict[str, str] = field(default_factory=dict)
+    allocas: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    _limits: dict[tuple[str, int], str] = field(default_factory=dict)
+    _prologue: list[str] = field(default_factory=list)
+    _fat: set[str] = field(default_factory=set)
+    _variables: dict[str, int] = field(default_factory=dict)
+    _names: int = 0
+
+    def __post_init__(self) -> None:
+        self.roots = find_roots(self.kernel)
+        self._variables = {"@" + v.name: v.size_bytes for v in self.kernel.variables}
+        self.types = {name: flat(kind) for name, kind in self.kernel.types.items()}
+
+    def build(self) -> ItemBody:
+        """Return the function body.
+
+        Raises
+        ------
+        CountError
+            The kernel calls what gpusim does not execute.
+        """
+        costs = loop_costs(self.kernel.blocks) if self.checked else {}
+        self._find_allocas()
+        blocks = {}
+        for number, block in enumerate(self.kernel.blocks):
+            phis = [i for i in block.instructions if i.opcode == "phi"]
+            lines = [line for phi in phis for line in self._phi(phi)]
+            lines += self._count(number)
+            if block.name in costs:
+                lines += self._charge(costs[block.name])
+            for instruction in block.instructions[len(phis) :]:
+                lines += self._instruction(instruction)
+            blocks[block.name] = lines
+        return ItemBody(
+            kernel=self.kernel,
+            prologue=self._prologue,
+            start=[],
+            blocks=blocks,
+            types=self.types,
+            allocas=self.allocas,
+            definitions=self.definitions,
+            sites=self.sites,
+        )
+
+    def _fresh(self, hint: str) -> str:
+        self._names += 1
+        return f"%g.{hint}{self._names}"
+
+    def _count(self, block: int) -> list[str]:
+        pointer, old, new = self._fresh("p"), self._fresh("c"), self._fresh("n")
+        return [
+            f"{pointer} = getelementptr i64, ptr %g.counters, i64 {block}",
+            f"{old} = load i64, ptr {pointer}",
+            f"{new} = add i64 {old}, 1",
+            f"store i64 {new}, ptr {pointer}",
+        ]
+
+    def _charge(self, cost: int) -> list[str]:
+        old, new, empty = self._fresh("f"), self._fresh("f"), self._fresh("e")
+        return [
+            f"{old} = load i64, ptr %g.fuel",
+            f"{new} = sub i64 {old}, {cost}",
+            f"store i64 {new}, ptr %g.fuel",
+            f"{empty} = icmp slt i64 {new}, 0",
+            f"call void @gpusim.check.fuel(i1 {empty}, ptr %g.ctx, {ITEM_IDS})",
+        ]
+
+    def _find_allocas(self) -> None:
+        for block in self.kernel.blocks:
+            for instruction in block.instructions:
+                if instruction.opcode != "alloca":
+                    continue
+                kind, align = parse_alloca(instruction)
+                size = self.kernel.sizes[kind]
+                self.allocas[instruction.name] = (flat(kind), size, align)
+
+    def _phi(self, phi: Instruction) -> list[str]:
+        lines = [f"{phi.name} = {flat(phi.text)}"]
+        if not self._needs_fat(phi.name):
+            return lines
+        incoming = re.findall(r"\[ (.*?), %(b\.\d+) \]", phi.text)
+        bounds = [(self._bounds(value), block) for value, block in incoming]
+        for part, suffix in ((0, "base"), (1, "size")):
+            pairs = ", ".join(f"[ {bound[part]}, %{block} ]" for bound, block in bounds)
+            name = f"%g.{phi.name[1:]}.{suffix}"
+            self.types[name] = "i64"
+            lines.append(f"{name} = phi i64 {pairs}")
+        return lines
+
+    def _select(self, instruction: Instruction) -> list[str]:
+        lines = define(instruction)
+        if not self._needs_fat(instruction.name):
+            return lines
+        match = re.match(r"^select (i1 \S+), ptr[^%@n]* (\S+), ptr[^%@n]* (\S+)$", instruction.text)
+        if match is None:
+            raise CountError(f"pointer select not understood: {instruction.text}")
+        left, right = self._bounds(match.group(2)), self._bounds(match.group(3))
+        for part, suffix in ((0, "base"), (1, "size")):
+            name = f"%g.{instruction.name[1:]}.{suffix}"
+            self.types[name] = "i64"
+            lines.append(f"{name} = select {match.group(1)}, i64 {left[part]}, i64 {right[part]}")
+        return lines
+
+    def _needs_fat(self, name: str) -> bool:
+        roots = self.roots.roots(name)
+        return self.checked and len(roots) > 1 and UNKNOWN not in roots
+
+    def _carrier(self, pointer: str) -> str:
+        """Return the phi or select whose base and size hold for a pointer of several roots."""
+        by_name = {i.name: i for b in self.kernel.blocks for i in b.instructions if i.name}
+        while by_name[pointer].opcode not in ("phi", "select"):
+            instruction = by_name[pointer]
+            pointer = next(v for v in instruction.values() if len(self.roots.roots(v)) > 1)
+        return pointer
+
+    def _bounds(self, pointer: str) -> tuple[str, str]:
+        """Return (base, size) of the memory a pointer belongs to, as i64 values."""
+        roots = self.roots.roots(pointer)
+        if len(roots) == 1:
+            return self._root_bounds(next(iter(roots)))
+        stem = "%g." + self._carrier(pointer)[1:]
+        return f"{stem}.base", f"{stem}.size"
+
+    def _root_bounds(self, root: str) -> tuple[str, str]:
+        if root == NULL:
+            return "0", "0"
+        base = self._limits.get((root, -1))
+        if base is None:
+            base = f"%g.base.{len(self._limits)}"
+            self._limits[root, -1] = base
+            self._prologue.append(f"{base} = ptrtoint ptr {_root_pointer(root)} to i64")
+        return base, self._root_size(root)
+
+    def _root_size(self, root: str) -> str:
+        if root in self.allocas:
+            return str(self.allocas[root][1])
+        if root in self._variables:
+            return str(self._variables[root])
+        return f"%g.size.{root[1:]}"
+
+    def _limit(self, root: str, size: int) -> str:
+        """Return the number of offsets at which an access of `size` bytes stays inside."""
+        total = self._root_size(root)
+        if total.isdigit():
+            return str(max(0, int(total) - size + 1))
+        limit = self._limits.get((root, size))
+        if limit is None:
+            limit = f"%g.limit.{len(self._limits)}"
+            self._limits[root, size] = limit
+            self._prologue.append(
+                f"{limit} = call i64 @llvm.usub.sat.i64(i64 {total}, i64 {size - 1})"
+            )
+        return limit
+
+    def check(self, access: Access) -> list[str]:
+        """Return the lines that end the launch if an access is out of bounds or misaligned."""
+        if not self.checked:
+            return []
+        roots = self.roots.roots(access.pointer)
+        address = self._fresh("a")
+        lines = [f"{address} = ptrtoint ptr {flat(' ' + access.pointer)[1:]} to i64"]
+        if UNKNOWN in roots:
+            bad, offset = self._check_all_roots(lines, address, access), address
+        elif len(roots) > 1:
+            base, size = self._bounds(access.pointer)
+            bad, offset = self._compare(lines, address, base, size, access)
+        else:
+            root = next(iter(roots), NULL)
+            bad, offset = self._check_root(lines, address, root, access)
+        if access.align_bytes > 1:
+            low, odd, either = self._fresh("l"), self._fresh("o"), self._fresh("b")
+            lines += [
+                f"{low} = and i64 {address}, {access.align_bytes - 1}",
+                f"{odd} = icmp ne i64 {low}, 0",
+                f"{either} = or i1 {bad}, {odd}",
+            ]
+            bad = either
+        self.sites.append(Site(access, tuple(sorted(roots))))
+        length = self._length(access)
+        lines.append(
+            f"call void @gpusim.check(i1 {bad}, i64 {len(self.sites) - 1}, i64 {offset}, "
+            f"i64 {length}, ptr %g.ctx, {ITEM_IDS})"
+        )
+        return lines
+
+    @staticmethod
+    def _length(access: Access) -> str:
+        return access.length or str(access.bytes)
+
+    def _check_root(
+        self, lines: list[str], address: str, root: str, access: Access
+    ) -> tuple[str, str]:
+        if root == NULL or access.length:
+            base, size = self._root_bounds(root)
+            return self._compare(lines, address, base, size, access)
+        base = self._root_bounds(root)[0]
+        offset, bad = self._fresh("o"), self._fresh("b")
+        lines += [
+            f"{offset} = sub i64 {address}, {base}",
+            f"{bad} = icmp uge i64 {offset}, {self._limit(root, max(1, access.bytes))}",
+        ]
+        return bad, offset
+
+    def _compare(
+        self, lines: list[str], address: str, base: str, size: str, access: Access
+    ) -> tuple[str, str]:
+        """Compare offset and length with a size known at run time only; nothing wraps."""
+        offset, far, room, long, bad = (self._fresh(hint) for hint in ("o", "b", "r", "b", "b"))
+        lines += [
+            f"{offset} = sub i64 {address}, {base}",
+            f"{far} = icmp ugt i64 {offset}, {size}",
+            f"{room} = sub i64 {size}, {offset}",
+            f"{long} = icmp ugt i64 {self._length(access)}, {room}",
+            f"{bad} = or i1 {far}, {long}",
+        ]
+        return bad, offset
+
+    def _check_all_roots(self, lines: list[str], address: str, access: Access) -> str:
+        everything = [f.name for f in self.kernel.formals if f.type.startswith("ptr")]
+        everything += [*self._variables, *self.allocas]
+        bad = "true"
+        for root in everything:
+            base, size = self._root_bounds(root)
+            outside, _ = self._compare(lines, address, base, size, access)
+            both = self._fresh("b")
+            lines.append(f"{both} = and i1 {bad}, {outside}")
+            bad = both
+        return bad
+
+    def _instruction(self, instruction: Instruction) -> list[str]:
+        match instruction.opcode:
+            case "load" | "store" | "atomicrmw" | "cmpxchg":
+                return self._memory(instruction)
+            case "alloca" | "fence":
+                return []
+            case "call":
+                return self._call(instruction)
+            case "select":
+                return self._select(instruction)
+            case "br" | "switch" | "ret":
+                return [_terminator(instruction)]
+            case "unreachable":
+                return [
+                    f"call void @gpusim.unreachable(ptr %g.ctx, {ITEM_IDS})",
+                    "unreachable",
+                ]
+            case "invoke" | "indirectbr" | "resume" | "callbr" | "va_arg":
+                raise CountError(f"{instruction.opcode} is not executed")
+        return define(instruction)
+
+    def _memory(self, instruction: Instruction) -> list[str]:
+        lines = []
+        for access in accesses_of(self.kernel, instruction):
+            lines += self.check(access)
+        text = flat(instruction.text)
+        prefix = f"{instruction.name} = " if instruction.name else ""
+        return [*lines, prefix + text]
+
+    def _call(self, instruction: Instruction) -> list[str]:
+        call = parse_call(instruction)
+        if call.callee in BARRIERS:
+            return ["!barrier"]
+        if call.callee in FENCES:
+            return []
+        if call.callee in WORK_ITEM_FUNCTIONS:
+            return work_item_value(instruction.name, call)
+        if call.callee.startswith("llvm."):
+            return self._intrinsic(instruction, call)
+        if call.callee == "printf":
+            return [zero(instruction.name, "i32")] if instruction.name else []
+        return self._maths(instruction, call)
+
+    def _intrinsic(self, instruction: Instruction, call: Call) -> list[str]:
+        if call.callee.startswith(("llvm.fma.", "llvm.fmuladd.")) and call.type.endswith(
+            ("half", "half>")
+        ):
+            return self._apply(instruction.name, "fma", call)
+        lines = []
+        for access in accesses_of(self.kernel, instruction):
+            lines += self.check(access)
+        return lines + define(instruction)
+
+    def _maths(self, instruction: Instruction, call: Call) -> list[str]:
+        name = maths.base_name(call.callee)
+        if name is None:
+            raise CountError(
+                f"kernel {self.kernel.name}: calls {call.callee}, a function gpusim cannot execute"
+            )
+        return self._apply(instruction.name, name, call)
+
+    def _apply(self, result: str, name: str, call: Call) -> list[str]:
+        """Call a scalar maths function once per lane."""
+        lanes, lane_type = lanes_of(call.type)
+        scalars = tuple(flat(lanes_of(kind)[1]) for kind, _ in call.arguments)
+        function = self._define(name, flat(lane_type), scalars, call.callee)
+        if not lanes:
+            return [f"{result} = " + call_text(call, function)] if result else []
+        lines, vector = [], "zeroinitializer"
+        for lane in range(lanes):
+            passed = []
+            for (kind, value), scalar in zip(call.arguments, scalars, strict=True):
+                text = flat(" " + value)[1:]
+                if lanes_of(kind)[0]:
+                    part = self._fresh("x")
+                    lines.append(f"{part} = extractelement {kind} {text}, i32 {lane}")
+                    text = part
+                passed.append(f"{scalar} {text}")
+            one = self._fresh("y")
+            lines.append(f"{one} = call {lane_type} @{function}({', '.join(passed)})")
+            following = result if lane == lanes - 1 else self._fresh("v")
+            lines.append(
+                f"{following} = insertelement {call.type} {vector}, {lane_type} {one}, i32 {lane}"
+            )
+            vector = following
+        return lines
+
+    def _define(self, name: str, result: str, scalars: tuple[str, ...], callee: str) -> str:
+        symbol = maths.symbol(name, result, scalars)
+        if symbol in self.definitions:
+            return symbol
+        text = maths.definition(name, result, scalars)
+        if text is None:
+            raise CountError(
+                f"kernel {self.kernel.name}: calls {callee}, a function gpusim cannot execute"
+            )
+        self.definitions[symbol] = text
+        if "half.fma" in text:
+            self.definitions["half.fma"] = maths.HALF_FMA
+        for used, kind in maths.dependencies(text):
+            arguments = tuple(kind if t in ("half", "float", "double") else t for t in scalars)
+            wide = kind if result in ("half", "float", "double") else result
+            self._define(used, wide, arguments, callee)
+        return symbol
+
+
+ITEM_IDS = "i64 %g.group, i64 %g.lx, i64 %g.ly, i64 %g.lz"
+"""Arguments that tell a fault handler which work-item runs."""
+
+
+def _root_pointer(root: str) -> str:
+    return root if root.startswith("%") else '@"' + root[1:] + '"'
+
+
+def _terminator(instruction: Instruction) -> str:
+    if instruction.opcode == "ret":
+        if instruction.text != "ret void":
+            raise CountError("a kernel returns nothing")
+        return "ret void"
+    return flat(instruction.text)

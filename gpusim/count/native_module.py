@@ -1,0 +1,118 @@
+"""A kernel -> the text of its native module, ready for the code generator."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gpusim.count.defined import flat
+from gpusim.count.driver import (
+    argument_layout,
+    fault_functions,
+    groups_function,
+    item_function,
+    region_function,
+)
+from gpusim.count.instrument import Instrumenter, Site
+from gpusim.count.ir_text import KernelText, closing, split_commas, split_type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeModule:
+    """IR text of a module and what the caller must know to run it."""
+
+    text: str
+    n_counters: int
+    frame_bytes: int
+    """Saved state per work-item of a group; 0 without barriers."""
+    argument_offsets: tuple[int, ...]
+    """Of each parameter in the argument block: pointer and size, or the value's bytes."""
+    argument_bytes: int
+    sites: tuple[Site, ...]
+    private_bytes: int
+
+
+def _variables(kernel: KernelText) -> list[str]:
+    lines = []
+    for variable in kernel.variables:
+        if variable.address_space == 3:
+            kind, value = "global", "zeroinitializer"
+        else:
+            kind = "constant" if variable.address_space == 2 else "global"
+            value = flat(" " + variable.initializer)[1:]
+        align = max(variable.align_bytes, 16)
+        lines.append(
+            f'@"{variable.name}" = internal {kind} {flat(variable.type)} {value}, align {align}'
+        )
+    return lines
+
+
+def _declarations(text: str) -> list[str]:
+    """Declare every intrinsic and libm function that the text calls but does not define."""
+    defined = set(re.findall(r"^define [^\n]*?@([\w.]+)\(", text, re.MULTILINE))
+    declared = set(re.findall(r"^declare [^\n]*?@([\w.]+)\(", text, re.MULTILINE))
+    needed: dict[str, str] = {}
+    for match in re.finditer(r"call (?!i32 @gpusim\.(?:item|region))", text):
+        rest = text[match.end() : text.index("\n", match.end())]
+        result, tail = split_type(rest)
+        name = re.match(r"@([\w.]+)\(", tail)
+        if name is None or name.group(1) in defined | declared or name.group(1) in needed:
+            continue
+        open_at = tail.index("(")
+        parts = split_commas(tail[open_at + 1 : closing(tail, open_at)])
+        kinds = ", ".join(split_type(part)[0] for part in parts)
+        needed[name.group(1)] = f"declare {result} @{name.group(1)}({kinds})"
+    return list(needed.values())
+
+
+def build_module(kernel: KernelText, *, checked: bool, align: int = 128) -> NativeModule:
+    """Build the native module of a kernel.
+
+    Parameters
+    ----------
+    kernel : KernelText
+        The kernel.
+    checked : bool
+        Compare every access with its bounds and charge loops to the fuel.
+    align : int
+        Alignment that all buffer arguments are promised to have.
+
+    Raises
+    ------
+    CountError
+        The kernel uses what gpusim does not execute.
+    """
+    instrumenter = Instrumenter(kernel, checked)
+    for formal in kernel.formals:
+        if formal.byval:
+            size = formal.size_bytes
+            instrumenter.allocas[formal.name] = (
+                f"[{size} x i8]",
+                size,
+                max(16, formal.align_bytes),
+            )
+    body = instrumenter.build()
+    offsets, argument_bytes = argument_layout(kernel.formals)
+    item, frame_bytes, states = item_function(kernel, body)
+    n_counters = len(kernel.blocks)
+    text = "\n".join(
+        [
+            *kernel.type_definitions,
+            *_variables(kernel),
+            *body.definitions.values(),
+            item,
+            region_function(kernel, states > 0),
+            groups_function(kernel, offsets, n_counters, states, align),
+            fault_functions(),
+        ]
+    )
+    text = "\n".join([text, *_declarations(text)])
+    return NativeModule(
+        text=text,
+        n_counters=n_counters,
+        frame_bytes=frame_bytes,
+        argument_offsets=offsets,
+        argument_bytes=argument_bytes,
+        sites=tuple(body.sites),
+        private_bytes=sum(size for _, size, _ in body.allocas.values()),
+    )
