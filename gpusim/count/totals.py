@@ -24,7 +24,8 @@ _BARRIERS = ("_Z7barrierj", "_Z18work_group_barrier")
 
 def _executions(count: WorkCount) -> npt.NDArray[np.int64]:
     """Return the executions of every instruction, (n_instruction,)."""
-    return count.block_executions[count.kernel.instructions["block"]]
+    executed: npt.NDArray[np.int64] = count.block_executions[count.kernel.instructions["block"]]
+    return executed
 
 
 def instructions(count: WorkCount) -> int:
