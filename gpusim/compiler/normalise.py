@@ -86,9 +86,9 @@ def _inline(module: Any) -> None:
 
 def _optimise(module: Any) -> None:
     """Run O2 twice: what its last passes uncover (repeated address parts) goes in the second."""
-    builder = _builder()
-    passes = builder.getModulePassManager()
     for _ in range(2):
+        builder = _builder()
+        passes = builder.getModulePassManager()
         passes.run(module, builder)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import struct
 import sys
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 from gpusim.errors import CompileError
 
 _LENGTHS = struct.Struct("<QQ")
+_MESSAGE_LIMIT_BYTES = 1 << 30
 
 
 def send(stream: BinaryIO, head: dict[str, Any], payload: bytes = b"") -> None:
@@ -32,6 +34,8 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
     if len(lengths) < _LENGTHS.size:
         return None
     n_text, n_payload = _LENGTHS.unpack(lengths)
+    if n_text + n_payload > _MESSAGE_LIMIT_BYTES:
+        return None
     text, payload = stream.read(n_text), stream.read(n_payload)
     if len(text) < n_text or len(payload) < n_payload:
         return None
@@ -79,9 +83,10 @@ def _answer(head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes
 
 def main() -> None:
     """Answer messages until the parent closes the pipe."""
-    requests, replies = sys.stdin.buffer, sys.stdout.buffer
-    # LLVM prints to stdout at times; the pipe is for messages only.
-    sys.stdout = sys.stderr
+    requests = sys.stdin.buffer
+    # Whatever LLVM prints goes to stderr; the pipe is for messages only.
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     sys.setrecursionlimit(10_000)
     while (message := receive(requests)) is not None:
         head, payload = _answer(*message)
