@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from gpusim.trace.reader import RAW_SUFFIX, load_trace
@@ -31,11 +30,7 @@ def open_trace(path: str | Path) -> Trace:
 
 def _open_raw(path: Path) -> Trace:
     from gpusim.capture.raw import read_raw
-    from gpusim.trace.reader import read_files
-    from gpusim.trace.storage import MemoryFiles
-    from gpusim.trace.writer import canonical_files
+    from gpusim.trace.writer import check_trace
 
-    raw, blobs = read_raw(path)
-    # Through the canonical form: a raw log gets the same checks as any other trace.
-    checked = read_files(MemoryFiles(str(path), canonical_files(raw, str(path), blobs=blobs)))
-    return replace(checked, notes=(*raw.notes, *checked.notes))
+    raw, _ = read_raw(path)
+    return check_trace(raw)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gpusim.trace import schema
@@ -187,10 +188,11 @@ def encode(trace: Trace) -> dict[str, Callable[[], Iterator[pa.Table]]]:
         encoded["args"] = launches.arguments.chunks
         encoded["launches"] = launches.table.chunks
     else:
-        sets = ArgumentSets(launches)
-        encoded["args"] = lambda: _chunks(schema.ARGUMENTS, sets.rows())
+        # Numbering the sets looks at every launch: once, and only if somebody wants the rows.
+        sets = cache(lambda: ArgumentSets(launches))
+        encoded["args"] = lambda: _chunks(schema.ARGUMENTS, sets().rows())
         encoded["launches"] = lambda: _chunks(
-            schema.LAUNCHES, map(_launch_row, launches, sets.of_launch)
+            schema.LAUNCHES, map(_launch_row, launches, sets().of_launch)
         )
     if isinstance(commands, CommandSequence):
         encoded["commands"] = commands.table.chunks

@@ -26,7 +26,7 @@ from gpusim.trace.manifest import normalise, parse_values
 from gpusim.trace.reader import MAX_DEVICES, assemble, check_device
 from gpusim.trace.records import Trace
 from gpusim.trace.sequences import ChunkedTable
-from gpusim.trace.writer import count_untimed, referenced_blobs, replacing
+from gpusim.trace.writer import UntimedCount, referenced_blobs, replacing
 
 MAX_LINE_BYTES = 512 * 1024**2
 MAX_TOTAL_BYTES = 8 * 1024**3
@@ -56,11 +56,14 @@ def dump_jsonl(trace: Trace, *, with_blobs: bool = True) -> Iterator[bytes]:
         When a blob is missing or too large for a line.
     """
     encoded = encode(trace)
-    counts = {
-        table.name: sum(chunk.num_rows for chunk in encoded[table.name]())
-        for table in schema.TABLES
-    }
-    manifest = normalise(trace.manifest, untimed_launches=count_untimed(encoded["launches"]()))
+    untimed = UntimedCount()
+    counts = {}
+    for table in schema.TABLES:
+        chunks = encoded[table.name]()
+        if table is schema.LAUNCHES:
+            chunks = untimed.watch(chunks)
+        counts[table.name] = sum(chunk.num_rows for chunk in chunks)
+    manifest = normalise(trace.manifest, untimed_launches=untimed.launches)
     if not with_blobs:
         manifest["completeness"]["blobs_omitted"] = True
     has_blobs = not manifest["completeness"]["blobs_omitted"]

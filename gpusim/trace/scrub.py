@@ -11,7 +11,25 @@ from gpusim.trace.blobs import sha256_hex
 from gpusim.trace.records import Program, Trace
 
 KEPT_PROVENANCE = frozenset(
-    {"source", "mechanism", "data", "dry", "profiling", "shim", "clocks", "opencl", "library"}
+    {
+        "source",
+        "library",
+        "mechanism",
+        "shim",
+        "data",
+        "dry",
+        "profiling",
+        "clocks",
+        "pointer_bits",
+        "executions",
+        "failed_launches",
+        "n_failed_launches",
+        "n_failed_commands",
+        "n_partial_contents",
+        "n_guessed_arguments",
+        "unknown_profile_keys",
+        "notes",
+    }
 )
 """Keys of ``provenance`` that describe the capture, not the program's surroundings."""
 

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -79,15 +80,18 @@ def canonical_files(trace: Trace, where: str, *, blobs: Blobs | None = None) -> 
     """
     files: dict[str, bytes] = {}
     counts = {}
+    untimed = UntimedCount()
     try:
         encoded = encode(trace)
         for table in schema.TABLES:
-            data, counts[table.name] = write_parquet(table, encoded[table.name]())
+            chunks = encoded[table.name]()
+            if table is schema.LAUNCHES:
+                chunks = untimed.watch(chunks)
+            data, counts[table.name] = write_parquet(table, chunks)
             if counts[table.name]:
                 files[table.file] = data
-        untimed = count_untimed(encoded["launches"]())
         files[schema.DEVICES] = dumps({"devices": list(trace.devices)})
-        manifest = normalise(trace.manifest, untimed_launches=untimed)
+        manifest = normalise(trace.manifest, untimed_launches=untimed.launches)
     except _unfit() as error:
         text = str(error).splitlines() or [type(error).__name__]
         raise TraceError(
@@ -112,15 +116,49 @@ def canonical_files(trace: Trace, where: str, *, blobs: Blobs | None = None) -> 
     return files
 
 
+def check_trace(trace: Trace) -> Trace:
+    """Return an equal trace over columns, after every check but those of the blobs.
+
+    Parameters
+    ----------
+    trace : Trace
+        Made in memory: a raw log as it was read, or a plan.
+
+    Raises
+    ------
+    TraceError
+        When `write_trace` would refuse it; names table and row.
+    """
+    completeness = dict(trace.manifest.get("completeness", {}))
+    without = {**trace.manifest, "completeness": {**completeness, "blobs_omitted": True}}
+    files = canonical_files(replace(trace, manifest=without), trace.name)
+    checked = read_files(MemoryFiles(trace.name, files))
+    untimed = checked.manifest["completeness"]["untimed_launches"]
+    return replace(
+        checked,
+        manifest=normalise(trace.manifest, untimed_launches=untimed),
+        read_blob=trace.read_blob,
+        notes=(*trace.notes, *checked.notes),
+    )
+
+
 def _unfit() -> tuple[type[Exception], ...]:
     import pyarrow as pa
 
     return (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError)
 
 
-def count_untimed(launches: Iterable[pa.Table]) -> int:
-    """Return how many launches of the encoded chunks have no end time."""
-    return sum(int((integers(chunk["end_ns"], 0) == 0).sum()) for chunk in launches)
+class UntimedCount:
+    """Counts the launches without an end time while their chunks pass by."""
+
+    def __init__(self) -> None:
+        self.launches = 0
+
+    def watch(self, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the chunks of a ``launches`` table unchanged."""
+        for chunk in chunks:
+            self.launches += int((integers(chunk["end_ns"], 0) == 0).sum())
+            yield chunk
 
 
 def referenced_blobs(trace: Trace) -> list[str]:
@@ -131,7 +169,8 @@ def referenced_blobs(trace: Trace) -> list[str]:
         names.update(blob for _, blob in program.headers)
     names.update(buffer.content for buffer in trace.buffers.values())
     names.update(image.content for image in trace.images.values())
-    names.update(command.content for command in trace.commands)
+    for chunk in encode(trace)["commands"]():
+        names.update(chunk["content"].unique().to_pylist())
     return sorted(name for name in names if name is not None)
 
 
