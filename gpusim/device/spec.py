@@ -56,6 +56,17 @@ class CoreSpec:
     local_memory_latency_cycles: Quantity
     barrier_cycles: Quantity
     """From the last arrival at a barrier to the next issue."""
+    issue_per_pipe: Quantity
+    """Instructions of one warp (Midgard: words of one work-item) that a pipe can issue in one
+    cycle; 2 = dual issue, to different units."""
+    clause_switch_cycles: Quantity
+    """Cycles a pipe loses between clauses of different warps; 0 where there are no clauses."""
+    messages_in_flight: Quantity
+    """Memory messages that one warp (work-item) may wait for at the same time."""
+    instruction_cache_bytes: Quantity
+    """First-level instruction cache; 0 = not known, taken as large enough."""
+    texture_cache_bytes: Quantity
+    """Cache of image reads; 0 = they go through L1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +77,7 @@ class CacheSpec:
     line_bytes: Quantity
     ways: Quantity
     hit_latency_cycles: Quantity
+    """From the issue of a load to the use of its result; L2's includes the miss in L1."""
     bytes_per_cycle: Quantity
     """Throughput towards the cores: per core for L1, per core for L2 too."""
     outstanding_misses: Quantity
@@ -151,6 +163,8 @@ class JobManagerSpec:
     """The hardware that turns a job into tasks on cores."""
 
     n_slots: Quantity
+    n_compute_slots: Quantity
+    """Slots that may run compute jobs at the same time."""
     slot_depth: Quantity
     """Jobs a slot holds: the running one and the next."""
     descriptor_fetch_ps: Quantity

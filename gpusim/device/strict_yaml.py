@@ -101,9 +101,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise self._error(event, "anchors and aliases are not allowed")
         if getattr(event, "tag", None) is not None:
-            raise self._error(
-                event, "tags are not allowed", found=shown(event.tag)
-            )
+            raise self._error(event, "tags are not allowed", found=shown(event.tag))
         if depth > MAX_DEPTH:
             raise self._error(event, "nested too deeply", expected=f"at most {MAX_DEPTH} levels")
         if isinstance(event, yaml.MappingStartEvent):

@@ -199,6 +199,18 @@ def test_a_spec_travels_to_worker_processes(spec):
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
+def test_a_pipe_issues_one_warp_per_cycle(spec):
+    # `wave` and `analytic` count warps per pipe and cycle and rely on this.
+    assert spec.core.lanes_per_pipe.value == spec.core.warp_width.value
+
+
+def test_latencies_rise_away_from_the_core(spec):
+    assert spec.core.arithmetic_latency_cycles.value <= spec.l1.hit_latency_cycles.value
+    assert spec.l1.hit_latency_cycles.value < spec.l2.hit_latency_cycles.value
+    assert spec.dram.row_miss_ps.value < spec.dram.latency_ps.value
+    assert spec.tlb.shared_hit_cycles.value <= spec.tlb.miss_cycles.value
+
+
 def test_two_views_share_one_gpu():
     main, second = load_device("mali-t628"), load_device("mali-t628:mp2")
     assert main.gpu == second.gpu == "mali-t628"
