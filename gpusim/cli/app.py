@@ -9,7 +9,17 @@ import typer
 
 from gpusim.errors import GpusimError
 
-COMMANDS: tuple[str, ...] = ("devices", "device", "doctor", "info", "trace", "capture")
+COMMANDS: tuple[str, ...] = (
+    "capture",
+    "demo",
+    "device",
+    "devices",
+    "doctor",
+    "info",
+    "replay",
+    "trace",
+    "validate",
+)
 """Modules of `gpusim.cli`, each with a function ``register(app)``. They import the stages they
 need inside the command, so that ``gpusim --help`` stays fast."""
 

@@ -1,0 +1,247 @@
+"""The path of a trace, on one page: load, lower, compile, count, cost, time, sum up.
+
+::
+
+    trace  = load_trace(path)                  # Trace: launches, programs, buffers
+    jobs   = lower_launch(launch, ...)         # Job: local size, job split, addresses
+    kernel = program.kernel(name)              # KernelIR: blocks, SSA, loops
+    count  = count_job(kernel, job, memory)    # WorkCount: exact block executions
+    cost   = cost_kernel(kernel, device.isa)   # KernelCost: issue cost per block
+    run    = simulate(device, works, ...)      # Timeline
+    return summarise(..., run)                 # Report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpusim.device import DeviceSpec, load_device
+from gpusim.errors import CompileError, GpusimError, located
+from gpusim.trace import Trace, load_trace
+from gpusim.trace.records import Argument, Command, CommandKind, Launch
+
+if TYPE_CHECKING:
+    from gpusim.compiler.compile import Program
+    from gpusim.compiler.kernel_ir import KernelIR
+    from gpusim.count.limits import Limits
+    from gpusim.count.memory import Memory
+    from gpusim.count.work_count import WorkCount
+    from gpusim.isa.cost import KernelCost
+    from gpusim.lower.job import Job
+    from gpusim.report.report import Failure, Report
+    from gpusim.timing import LaunchWork, SimulationOptions
+
+OnProgress = Callable[[int, int], None]
+
+
+def replay(
+    trace: Trace | str | Path,
+    device: DeviceSpec | str,
+    *,
+    fidelity: str = "wave",
+    options: SimulationOptions | None = None,
+    limits: Limits | None = None,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Replay a trace on a device model.
+
+    Parameters
+    ----------
+    trace : Trace, str or Path
+        A loaded trace, or where it is.
+    device : DeviceSpec or str
+        A loaded device model, an id, or the path of a YAML file.
+    fidelity : str
+        ``analytic`` or ``wave``.
+    options : SimulationOptions, optional
+        Clock and starting state.
+    limits : Limits, optional
+        What a kernel may use while it is counted.
+    on_progress : callable, optional
+        Called with (launches done, launches in all).
+
+    Returns
+    -------
+    Report
+        A launch that fails is listed in its `failures`; the others give their results.
+
+    Raises
+    ------
+    TraceError, DeviceError
+        When the trace or the device model can't be loaded.
+    """
+    from gpusim.report.report import summarise
+    from gpusim.timing import simulate
+
+    trace = trace if isinstance(trace, Trace) else load_trace(trace)
+    device = device if isinstance(device, DeviceSpec) else load_device(device)
+    works, failures = prepare(trace, device, limits=limits, on_progress=on_progress)
+    timeline = simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options)
+    return summarise(Path(trace.name).name, device, works, timeline, failures)
+
+
+def prepare(
+    trace: Trace,
+    device: DeviceSpec,
+    *,
+    limits: Limits | None = None,
+    on_progress: OnProgress | None = None,
+) -> tuple[list[LaunchWork], list[Failure]]:
+    """Lower, compile, count and cost every launch of a trace, in order.
+
+    Buffer contents evolve as the launches and the recorded transfers say. Launches that differ
+    in nothing that counts depend on share one count.
+
+    Returns
+    -------
+    works : list of LaunchWork
+        In the order of the trace.
+    failures : list of Failure
+        Launches that are not legal, don't compile or can't be counted.
+    """
+    from gpusim.report.report import Failure
+
+    stage = _Stages.of(trace, device, limits)
+    works: list[LaunchWork] = []
+    failures: list[Failure] = []
+    steps: list[Command | Launch] = [*trace.commands, *trace.launches]
+    steps.sort(key=lambda step: step.seq)
+    done = 0
+    for step in steps:
+        if isinstance(step, Command):
+            stage.transfer(step)
+            continue
+        if step.result_code == 0:
+            try:
+                works.append(stage.work(step))
+            except GpusimError as error:
+                failures.append(Failure(launch=step.index, kernel=step.kernel, reason=str(error)))
+        done += 1
+        if on_progress is not None:
+            on_progress(done, len(trace.launches))
+    return works, failures
+
+
+@dataclass(slots=True)
+class _Stages:
+    """One trace on its way through the stages; keeps what launches share."""
+
+    trace: Trace
+    device: DeviceSpec
+    limits: Limits | None
+    memory: Memory
+    addresses: object
+    programs: dict[int, Program] = field(default_factory=dict)
+    kernels: dict[tuple[int, str], KernelIR] = field(default_factory=dict)
+    costs: dict[str, KernelCost] = field(default_factory=dict)
+    slices: dict[tuple[object, ...], WorkCount] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trace: Trace, device: DeviceSpec, limits: Limits | None) -> _Stages:
+        from gpusim.count.memory import Memory
+        from gpusim.lower import AddressMap
+
+        return cls(
+            trace=trace,
+            device=device,
+            limits=limits,
+            memory=Memory.from_trace(trace),
+            addresses=AddressMap.from_trace(trace, device),
+        )
+
+    def work(self, launch: Launch) -> LaunchWork:
+        """Return a launch with its jobs, their counts and its cost."""
+        from gpusim.isa import cost_kernel
+        from gpusim.lower import lower_launch
+        from gpusim.timing import LaunchWork
+
+        kernel = self.kernel(launch)
+        jobs = lower_launch(
+            launch,
+            self.trace,
+            self.device,
+            self.addresses,  # type: ignore[arg-type]
+            required_local_size=kernel.required_local_size,
+        )
+        counts = tuple(self.count(kernel, job, launch) for job in jobs)
+        if kernel.key not in self.costs:
+            self.costs[kernel.key] = cost_kernel(kernel, self.device.isa)
+        return LaunchWork(launch=launch, jobs=jobs, counts=counts, cost=self.costs[kernel.key])
+
+    def kernel(self, launch: Launch) -> KernelIR:
+        """Return the launch's kernel in normalised form."""
+        key = (launch.program, launch.kernel)
+        if key not in self.kernels:
+            self.kernels[key] = self.program(launch.program).kernel(launch.kernel)
+        return self.kernels[key]
+
+    def program(self, number: int) -> Program:
+        """Return a program of the trace, compiled."""
+        from gpusim.compiler import compile_program
+
+        if number not in self.programs:
+            record = self.trace.programs[number]
+            where = f"{self.trace.name}: program {number}"
+            if record.kind != "source" or record.blob is None:
+                raise CompileError(
+                    located(where, "no OpenCL C to compile", expected="source", found=record.kind)
+                )
+            headers = {
+                name: self.trace.read_blob(blob).decode("utf-8", "replace")
+                for name, blob in record.headers
+            }
+            text = self.trace.read_blob(record.blob).decode("utf-8", "replace")
+            self.programs[number] = compile_program(
+                text, record.build_options, headers, where=where
+            )
+        return self.programs[number]
+
+    def count(self, kernel: KernelIR, job: Job, launch: Launch) -> WorkCount:
+        """Count a job, or return the count of an equal one whose contents don't matter."""
+        from gpusim.count.engine import count_job
+
+        key = (
+            kernel.key,
+            job.global_size,
+            job.local_size,
+            job.item_offset,
+            job.group_offset,
+            job.launch_global_size,
+            job.launch_global_offset,
+            job.enqueued_local_size,
+            job.work_dim,
+            tuple(_argument_key(bound.argument, bound.size_bytes) for bound in job.arguments),
+        )
+        if key not in self.slices:
+            where = f"{self.trace.name}: launch {launch.index} ({launch.kernel})"
+            count = count_job(kernel, job, self.memory, limits=self.limits, where=where)
+            if count.mode != "slice":
+                return count
+            self.slices[key] = count
+        return self.slices[key]
+
+    def transfer(self, command: Command) -> None:
+        """Apply a recorded transfer to the buffer contents."""
+        memory, target, source = self.memory, command.target, command.source
+        if target is None or target not in memory:
+            return
+        content = None if command.content is None else self.trace.read_blob(command.content)
+        if command.kind is CommandKind.COPY and source is not None and source in memory:
+            memory.copy(
+                source,
+                target,
+                command.source_offset_bytes,
+                command.offset_bytes,
+                command.size_bytes,
+            )
+        elif command.kind is CommandKind.FILL and content is not None:
+            memory.fill(target, command.offset_bytes, command.size_bytes, content)
+        elif command.kind in (CommandKind.WRITE, CommandKind.UNMAP) and content is not None:
+            memory.write(target, command.offset_bytes, content)
+
+
+def _argument_key(argument: Argument, size_bytes: int) -> tuple[object, ...]:
+    return (argument.index, argument.kind, argument.value, argument.ref, size_bytes)

@@ -1,0 +1,115 @@
+import json
+
+import pandas as pd
+import pytest
+
+from gpusim.errors import OutputError
+from gpusim.pipeline import replay
+from gpusim.report import (
+    LAUNCH_COLUMNS,
+    job_frame,
+    launch_rows,
+    long_table,
+    plot_replays,
+    write_perfetto,
+    write_tables,
+)
+from tests.traces import saxpy_trace
+
+
+@pytest.fixture(scope="module")
+def report():
+    return replay(saxpy_trace(n=1003, kernels=("saxpy", "saxpy")), "mali-g72")
+
+
+def test_uneven_launch_becomes_two_jobs(report):
+    first = report.launches[0]
+    assert [job.global_size for job in first.jobs] == [(960, 1, 1), (43, 1, 1)]
+    assert [job.local_size for job in first.jobs] == [(64, 1, 1), (43, 1, 1)]
+    assert [job.work_groups for job in first.jobs] == [15, 1]
+
+
+def test_memory_instructions_by_hand(report):
+    """saxpy: two loads and one store per work-item."""
+    for launch in report.launches:
+        assert sum(job.memory_instructions for job in launch.jobs) == 3 * 1003
+
+
+def test_times_are_ordered(report):
+    for launch in report.launches:
+        for job in launch.jobs:
+            assert 0 <= job.start_ps < job.end_ps <= report.total_ps
+    assert report.launches[0].predicted_ps > 0
+
+
+def test_launch_rows_match_columns(report):
+    rows = launch_rows(report)
+    assert all(len(row) == len(LAUNCH_COLUMNS) for row in rows)
+    assert rows[0][4] == "2 (960x1x1 + 43x1x1)"
+
+
+def test_long_table_holds_every_figure_once(report):
+    frame = long_table(report)
+    assert not frame.duplicated(["path", "metric"]).any()
+    total = frame[(frame.path == "replay") & (frame.metric == "total")]
+    assert total.value.item() == report.total_ps
+    for name, value in report.counters.items():
+        assert frame[(frame.path == "gpu") & (frame.metric == name)].value.item() == value
+
+
+def test_tables_round_trip(report, tmp_path):
+    paths = [tmp_path / "t.csv", tmp_path / "t.parquet"]
+    write_tables(report, paths)
+    pd.testing.assert_frame_equal(pd.read_csv(paths[0]), pd.read_parquet(paths[1]))
+    assert len(job_frame(report)) == 4
+
+
+def test_unknown_table_format_is_refused_before_anything_is_written(report, tmp_path):
+    good = tmp_path / "t.csv"
+    with pytest.raises(OutputError, match=r"expected \.csv or \.parquet, found \.xlsx"):
+        write_tables(report, [good, tmp_path / "t.xlsx"])
+    assert not good.exists()
+
+
+def test_unwritable_paths_are_one_line(report, tmp_path):
+    nowhere = tmp_path / "missing" / "t.csv"
+    with pytest.raises(OutputError, match=r"t\.csv"):
+        write_tables(report, [nowhere])
+    with pytest.raises(OutputError, match=r"t\.json"):
+        write_perfetto(report, nowhere.with_suffix(".json"))
+    with pytest.raises(OutputError, match=r"t\.png"):
+        plot_replays([report], nowhere.with_suffix(".png"), title="t")
+
+
+def test_perfetto_events(report, tmp_path):
+    path = tmp_path / "timeline.json"
+    write_perfetto(report, path)
+    events = json.loads(path.read_text())["traceEvents"]
+    spans = [event for event in events if event["ph"] == "X"]
+    assert len(spans) == len(report.timeline.spans)
+    assert all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans)
+    named = {event["tid"] for event in events if event["name"] == "thread_name"}
+    assert {event["tid"] for event in spans} <= named
+    starts = [event["id"] for event in events if event["ph"] == "s"]
+    ends = [event["id"] for event in events if event["ph"] == "f"]
+    assert starts == ends == [0, 1]
+
+
+def test_equal_replays_give_equal_bytes(tmp_path):
+    documents = []
+    for name in ("a", "b"):
+        again = replay(saxpy_trace(n=1003, kernels=("saxpy", "saxpy")), "mali-g72")
+        write_perfetto(again, tmp_path / f"{name}.json")
+        plot_replays([again], tmp_path / f"{name}.png", title="t")
+        files = [(tmp_path / f"{name}{suffix}").read_bytes() for suffix in (".json", ".png")]
+        documents.append((json.dumps(again.as_json()), *files))
+    assert documents[0] == documents[1]
+
+
+def test_a_failing_launch_costs_only_itself():
+    result = replay(saxpy_trace(kernels=("saxpy", "out_of_bounds", "saxpy")), "mali-g72")
+    assert [row.index for row in result.launches] == [0, 2]
+    (failure,) = result.failures
+    assert failure.launch == 1
+    assert "out_of_bounds" in failure.reason
+    assert "\n" not in failure.reason
