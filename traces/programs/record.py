@@ -98,7 +98,8 @@ def capture(recording: Recording) -> dict[str, object]:
         "what": recording.what,
         "command": " ".join(["gpusim capture", *options, "--", *recording.command]),
         "shown_device": recording.profile,
-        "executed_by": f"{real['CL_PLATFORM_VERSION']}".strip(),
+        # PoCL's platform version goes on with build options after two spaces.
+        "executed_by": real["CL_PLATFORM_VERSION"].split("  ")[0].strip(),
         "recorded_by": trace.manifest.get("created_by", f"gpusim {gpusim.__version__}"),
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "licence": "same as gpusim",
