@@ -1,27 +1,33 @@
-"""Read the YAML files of a device model: the model itself and the parts it is built on."""
+"""A device model as a file: its identity, its layers merged, its views."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gpusim.device.figure import did_you_mean, read_figure, reject_unknown_keys
+from gpusim.device.figure import did_you_mean, reject_unknown_keys
+from gpusim.device.layer import (
+    LAYER_KEYS,
+    Layer,
+    layer_of,
+    parse_mapping,
+    part_layer,
+    read_figures,
+    read_text,
+    read_word,
+)
 from gpusim.device.quantity import Quantity
 from gpusim.device.schema import FAMILIES, FIGURES, GPU_WIDE, ISAS
-from gpusim.device.strict_yaml import MAX_BYTES, parse_yaml, shown
+from gpusim.device.strict_yaml import shown
 from gpusim.errors import DeviceError, located
 
 _IDENTITY = ("id", "name", "board", "family", "isa")
-_PART_KEYS = ("extends", "sources", *FIGURES)
-_MODEL_KEYS = (*_IDENTITY, "views", *_PART_KEYS)
+_MODEL_KEYS = (*_IDENTITY, "views", *LAYER_KEYS)
 _VIEW_KEYS = ("name", "board", *FIGURES)
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-_PART = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*(/[a-z0-9_-]+(\.[a-z0-9_-]+)*)*\Z")
-_MAX_PARTS = 32
-_MAX_NAME = 100
+_MAX_CHAIN = 32
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,10 +73,9 @@ def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
     DeviceError
         If a file is missing or malformed.
     """
-    document = _document(path, shown_as)
-    reject_unknown_keys(document, _MODEL_KEYS, shown_as)
+    document = parse_mapping(read_text(path, shown_as), shown_as, _MODEL_KEYS)
     model = ModelFile(identity=_identity(document, shown_as))
-    _merge(model, document, shown_as, roots, (shown_as,))
+    _merge(model, layer_of(document, shown_as), shown_as, roots, (shown_as,))
     views = document.get("views", {})
     if not isinstance(views, dict):
         raise DeviceError(
@@ -79,68 +84,26 @@ def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
             )
         )
     for name, node in views.items():
-        model.views[_word(name, _ID, f"{shown_as}: views", "view name")] = _view(
-            node, f"{shown_as}: views.{name}", shown_as, model.identity
+        model.views[read_word(name, _ID, f"{shown_as}: views", "view name")] = _view(
+            node, f"views.{name}.", shown_as, model.identity
         )
     return model
 
 
-def _document(path: Path, shown_as: str) -> dict[Any, Any]:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        reason = getattr(error, "strerror", None) or error
-        raise DeviceError(located(shown_as, "cannot be read", found=reason)) from None
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DeviceError(
-            located(shown_as, "not UTF-8 text", found=f"byte {error.start}")
-        ) from None
-    document = _parsed(text, shown_as)
-    if not isinstance(document, dict):
-        raise DeviceError(
-            located(shown_as, "not a mapping", expected="sections", found=shown(document))
-        )
-    return document
-
-
-@lru_cache(maxsize=64)
-def _parsed(text: str, shown_as: str) -> Any:
-    """Parse; models share their parts, and a sweep loads models again and again."""
-    return parse_yaml(text, shown_as)
-
-
 def _merge(
-    model: ModelFile,
-    document: dict[Any, Any],
-    file: str,
-    roots: tuple[Path, ...],
-    chain: tuple[str, ...],
+    model: ModelFile, layer: Layer, file: str, roots: tuple[Path, ...], chain: tuple[str, ...]
 ) -> None:
-    parts = document.get("extends", [])
-    if not isinstance(parts, list):
-        raise DeviceError(
-            located(
-                f"{file}: extends", "not a list", expected="[part.yaml, ...]", found=shown(parts)
-            )
-        )
-    for name in parts:
-        part = _word(name, _PART, f"{file}: extends", "part name")
-        if part in chain or len(chain) > _MAX_PARTS:
-            raise DeviceError(
-                located(
-                    f"{file}: extends", "a part extends itself", found=" > ".join((*chain, part))
-                )
-            )
+    for part in layer.extends:
+        where = f"{file}: extends"
+        if part in chain or len(chain) > _MAX_CHAIN:
+            loop = " > ".join((*chain, part))
+            raise DeviceError(located(where, "a part extends itself", found=loop))
         if part in model.parts:
             continue
         model.parts.add(part)
-        node = _document(_find_part(part, f"{file}: extends", roots), part)
-        reject_unknown_keys(node, _PART_KEYS, part)
-        _merge(model, node, part, roots, (*chain, part))
-    for key, citation in _sources(document, file).items():
+        text = read_text(_find_part(part, where, roots), part)
+        _merge(model, part_layer(text, part), part, roots, (*chain, part))
+    for key, citation in layer.sources.items():
         if model.sources.setdefault(key, citation) != citation:
             raise DeviceError(
                 located(
@@ -150,14 +113,15 @@ def _merge(
                     found=shown(citation),
                 )
             )
-    model.figures.update(_figures(document, f"{file}: ", file))
+    model.figures.update(layer.figures)
 
 
 def _find_part(part: str, where: str, roots: tuple[Path, ...]) -> Path:
     for root in roots:
         if (root / part).is_file():
             return root / part
-    known = sorted(str(path.relative_to(root)) for root in roots for path in root.glob("*/*.yaml"))
+    # Only the parts that ship are listed: a user's folder may hold thousands of files.
+    known = sorted(str(path.relative_to(roots[-1])) for path in roots[-1].glob("*/*.yaml"))
     raise DeviceError(
         located(
             where, f"no such part{did_you_mean(part, known)}", expected=", ".join(known), found=part
@@ -165,46 +129,8 @@ def _find_part(part: str, where: str, roots: tuple[Path, ...]) -> Path:
     )
 
 
-def _sources(document: dict[Any, Any], file: str) -> dict[str, str]:
-    sources = document.get("sources", {})
-    if not isinstance(sources, dict):
-        raise DeviceError(
-            located(f"{file}: sources", "not a mapping", expected="key: text", found=shown(sources))
-        )
-    for key, citation in sources.items():
-        if not isinstance(key, str) or not isinstance(citation, str) or not citation.strip():
-            raise DeviceError(
-                located(
-                    f"{file}: sources",
-                    "not a citation",
-                    expected="key: text",
-                    found=shown({key: citation}),
-                )
-            )
-    return {key: " ".join(citation.split()) for key, citation in sources.items()}
-
-
-def _figures(document: dict[Any, Any], prefix: str, file: str) -> dict[str, Quantity]:
-    figures = {}
-    for section, rules in FIGURES.items():
-        if section not in document:
-            continue
-        node = document[section]
-        where = f"{prefix}{section}"
-        if not isinstance(node, dict):
-            raise DeviceError(
-                located(where, "not a section", expected="figure: {...}", found=shown(node))
-            )
-        reject_unknown_keys(node, rules, where)
-        for name, figure in node.items():
-            path = f"{section}.{name}"
-            place = prefix.removeprefix(f"{file}: ") + path
-            quantity = read_figure(figure, place, rules[name], file)
-            figures[path] = quantity
-    return figures
-
-
-def _view(node: Any, where: str, file: str, main: dict[str, str]) -> View:
+def _view(node: Any, prefix: str, file: str, main: dict[str, str]) -> View:
+    where = f"{file}: {prefix.rstrip('.')}"
     if not isinstance(node, dict):
         raise DeviceError(located(where, "not a view", expected="sections", found=shown(node)))
     reject_unknown_keys(node, _VIEW_KEYS, where)
@@ -212,10 +138,9 @@ def _view(node: Any, where: str, file: str, main: dict[str, str]) -> View:
     for key in ("name", "board"):
         if key in node:
             identity[key] = _text(node[key], f"{where}.{key}")
-    figures = _figures(node, f"{where}.", file)
+    figures = read_figures(node, prefix, file)
     for path in figures:
-        shared = next((rule for rule in GPU_WIDE if path.startswith(rule)), None)
-        if shared is not None:
+        if any(path.startswith(shared) for shared in GPU_WIDE):
             raise DeviceError(
                 located(
                     f"{where}.{path}",
@@ -232,7 +157,7 @@ def _identity(document: dict[Any, Any], file: str) -> dict[str, str]:
         if document.get(key) is None:
             raise DeviceError(located(file, f"missing {key!r}", expected=", ".join(_IDENTITY)))
     identity = {key: _text(document[key], f"{file}: {key}") for key in _IDENTITY}
-    _word(identity["id"], _ID, f"{file}: id", "device id")
+    read_word(identity["id"], _ID, f"{file}: id", "device id")
     for key, known in (("family", FAMILIES), ("isa", ISAS)):
         if identity[key] not in known:
             hint = did_you_mean(identity[key], known)
@@ -251,13 +176,3 @@ def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise DeviceError(located(where, "not a line of text", found=shown(value)))
     return value.strip()
-
-
-def _word(value: Any, pattern: re.Pattern[str], where: str, what: str) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_NAME or pattern.match(value) is None:
-        raise DeviceError(
-            located(
-                where, f"bad {what}", expected="lower-case letters, digits, -", found=shown(value)
-            )
-        )
-    return value

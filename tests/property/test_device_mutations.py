@@ -86,6 +86,7 @@ def paths(node, here=()):
         yield from paths(child, (*here, key))
 
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the plain one takes longer than the test
 PLACES = [(name, path) for name, tree in TREES.items() for path in paths(tree)]
 
 
@@ -132,7 +133,7 @@ def mutate_tree(tree, path, rng):
         for key in source:
             node = node[key]
         parent[last] = copy.deepcopy(node)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return yaml.dump(tree, Dumper=DUMPER, sort_keys=False, allow_unicode=True)
 
 
 def mutate_text(text, rng):
