@@ -342,7 +342,9 @@ class Instrumenter:
         if call.callee.startswith(("llvm.fma.", "llvm.fmuladd.")) and call.type.endswith(
             ("half", "half>")
         ):
-            return self._apply(instruction.name, "fma", call)
+            name, text = maths.half_fma(lanes_of(call.type)[0])
+            self.definitions[name] = text
+            return [f"{instruction.name} = {call_text(call, name)}"]
         lines = []
         for access in accesses_of(self.kernel, instruction):
             lines += self.check(access)
@@ -393,7 +395,8 @@ class Instrumenter:
             )
         self.definitions[symbol] = text
         if "half.fma" in text:
-            self.definitions["half.fma"] = maths.HALF_FMA
+            fma, fma_text = maths.half_fma(0)
+            self.definitions[fma] = fma_text
         for used, kind in maths.dependencies(text):
             arguments = tuple(kind if t in ("half", "float", "double") else t for t in scalars)
             wide = kind if result in ("half", "float", "double") else result

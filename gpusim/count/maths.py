@@ -233,7 +233,7 @@ def _body(name: str, kind: str, result: str, arguments: tuple[str, ...]) -> str 
         return _HALF_NEXTAFTER
     if name in _INTRINSICS:
         if name in ("fma", "mad") and kind == "half":
-            return f"  %r = call half @{PREFIX}half.fma({', '.join(names)})"
+            return f"  %r = call half @{half_fma(0)[0]}({', '.join(names)})"
         callee = f"llvm.{_INTRINSICS[name]}.{_SUFFIX[kind]}"
         return f"  %r = call {result} @{callee}({', '.join(names)})"
     is_wide = kind == "float" and name in _VIA_DOUBLE
@@ -296,37 +296,55 @@ _HALF_NEXTAFTER = """\
   %r = select i1 %nan, half 0xH7E00, half %k"""
 """The next half: one step of the bit pattern; through float it would not move."""
 
-HALF_FMA = f"""
-define internal half @{PREFIX}half.fma(half %a, half %b, half %c) {{
-  ; The product is exact in double; the sum is rounded to odd, so the second rounding is harmless.
-  %x = fpext half %a to double
-  %y = fpext half %b to double
-  %z = fpext half %c to double
-  %p = fmul double %x, %y
-  %s = fadd double %p, %z
-  %pv = fsub double %s, %z
-  %zv = fsub double %s, %pv
-  %pe = fsub double %p, %pv
-  %ze = fsub double %z, %zv
-  %e = fadd double %pe, %ze
-  %exact = fcmp ueq double %e, 0.0
-  %bits = bitcast double %s to i64
-  %odd = and i64 %bits, 1
-  %isodd = icmp ne i64 %odd, 0
-  %keep = or i1 %exact, %isodd
-  %ebits = bitcast double %e to i64
-  %mixed = xor i64 %bits, %ebits
-  %inward = icmp slt i64 %mixed, 0
-  %down = sub i64 %bits, 1
-  %up = add i64 %bits, 1
-  %moved = select i1 %inward, i64 %down, i64 %up
-  %fixed = select i1 %keep, i64 %bits, i64 %moved
-  %d = bitcast i64 %fixed to double
-  %r = fptrunc double %d to half
-  ret half %r
-}}
-"""
-"""fp16 fma with one rounding; LLVM's own expansion through float rounds twice."""
+_HALF_FMA = """\
+define internal H @NAME(H %a, H %b, H %c) alwaysinline nounwind {
+  ; The product is exact in float; the sum is rounded to odd, so the second rounding is harmless.
+  %x = fpext H %a to F
+  %y = fpext H %b to F
+  %z = fpext H %c to F
+  %p = fmul F %x, %y
+  %s = fadd F %p, %z
+  %pv = fsub F %s, %z
+  %zv = fsub F %s, %pv
+  %pe = fsub F %p, %pv
+  %ze = fsub F %z, %zv
+  %e = fadd F %pe, %ze
+  %exact = fcmp ueq F %e, zeroinitializer
+  %bits = bitcast F %s to I
+  %odd = trunc I %bits to M
+  %keep = or M %exact, %odd
+  %ebits = bitcast F %e to I
+  %mixed = xor I %bits, %ebits
+  %sign = ashr I %mixed, THIRTYONE
+  ; Towards the error: up in magnitude (+1) where signs agree, down (-1) where they do not.
+  %step = or I %sign, ONE
+  %moved = add I %bits, %step
+  %fixed = select M %keep, I %bits, I %moved
+  %f = bitcast I %fixed to F
+  %r = fptrunc F %f to H
+  ret H %r
+}"""
+
+
+def half_fma(lanes: int) -> tuple[str, str]:
+    """Return (name, definition) of the fp16 fma with one rounding; `lanes` 0 = scalar.
+
+    LLVM's own expansion through float rounds twice.
+    """
+    name = f"{PREFIX}half.fma.{lanes}"
+
+    def of(kind: str) -> str:
+        return f"<{lanes} x {kind}>" if lanes else kind
+
+    def all_lanes(value: str) -> str:
+        return f"<{', '.join([f'i32 {value}'] * lanes)}>" if lanes else value
+
+    text = _HALF_FMA
+    for short, kind in (("H", "half"), ("F", "float"), ("I", "i32"), ("M", "i1")):
+        text = re.sub(rf"\b{short}\b", of(kind), text)
+    for word, value in (("THIRTYONE", "31"), ("ONE", "1"), ("NAME", name)):
+        text = re.sub(rf"\b{word}\b", name if word == "NAME" else all_lanes(value), text)
+    return name, text
 
 
 @cache

@@ -1,0 +1,97 @@
+"""``gpusim count``: run a kernel from a file and count what it executes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gpusim.cli.output import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from gpusim.count import KernelCount
+
+ARGUMENT_HELP = (
+    "In argument order, one each: buffer:BYTES[:zeros|random|iota|FILE.npy], local:BYTES, "
+    "or a value as i32:5, u32:5, i64:5, f32:1.5, f16:1.5, f32:1,2,3,4."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("count")(count_command)
+
+
+def count_command(
+    file: Path = typer.Argument(help="OpenCL C source."),
+    kernel: str = typer.Option(..., help="Name of the kernel."),
+    global_: str = typer.Option(..., "--global", help="Global size: X, X,Y or X,Y,Z."),
+    local: str | None = typer.Option(None, help="Local size, same form."),
+    arg: list[str] = typer.Option([], "--arg", help=ARGUMENT_HELP),
+    build_options: str = typer.Option("", help="As given to clBuildProgram."),
+    warp_width: int | None = typer.Option(
+        None, min=1, max=1024, help="Also run in lock-step warps of this width."
+    ),
+    mode: str = typer.Option("auto", help="auto, full or slice."),
+    seconds: float = typer.Option(60.0, min=0.001, help="Time limit of the run."),
+    instructions: float = typer.Option(1e12, min=1, help="Limit of executed instructions."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Run a kernel and count instructions, memory accesses and divergence exactly."""
+    from gpusim.count import Limits, count_kernel
+    from gpusim.errors import CompileError
+
+    try:
+        source = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CompileError(f"{file}: {error.strerror}") from None
+    result = count_kernel(
+        source,
+        kernel,
+        _sizes(global_, "--global"),
+        _sizes(local, "--local") if local is not None else None,
+        arg,
+        build_options,
+        warp_width=warp_width,
+        mode=mode,
+        limits=Limits(seconds=seconds, instructions=int(instructions)),
+        where=str(file),
+    )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _print(result)
+
+
+def _sizes(text: str, option: str) -> list[int]:
+    from gpusim.errors import CountError, located
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise CountError(
+            located(option, "not a size", expected="X, X,Y or X,Y,Z", found=text)
+        ) from None
+
+
+def _print(result: KernelCount) -> None:
+    found = result.as_dict()
+    memory = found["memory"]
+    rows = [
+        ("work-items", f"{found['work_items']:,}"),
+        ("work-groups", f"{found['work_groups']:,} of {found['local_size']}"),
+        ("mode", f"{found['mode']}, bounds {found['bounds']}"),
+        ("instructions", f"{found['instructions']:,}"),
+        ("barriers", f"{found['barriers']:,}"),
+        *((key, f"{n:,}") for key, n in memory.items() if n),
+        *((key, f"{value:g}") for key, value in found["simt"].items()),
+        (
+            "compile, count (s)",
+            f"{found['seconds']['compile']:.3f}, {found['seconds']['count']:.3f}",
+        ),
+    ]
+    print_table(["what", "number"], rows, title=f"kernel {found['kernel']}", right="<>")
+    print_table(
+        ["opcode", "executed"], [(k, f"{n:,}") for k, n in found["opcodes"].items()], right="<>"
+    )
