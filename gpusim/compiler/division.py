@@ -14,8 +14,8 @@ import re
 _CALL = re.compile(
     r"(?P<head>%\S+ = )(?:tail )?call (?P<type>i\d+|<\d+ x i\d+>) "
     r"@gpusim\.(?P<opcode>[us](?:div|rem))\.\w+\("
-    r"(?P=type) (?:noundef )?(?P<a>%\d+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison), "
-    r"(?P=type) (?:noundef )?(?P<b>%\d+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison)"
+    r"(?P=type) (?:noundef )?(?P<a>%[\w.]+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison), "
+    r"(?P=type) (?:noundef )?(?P<b>%[\w.]+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison)"
     r"\)(?: #\d+)?"
 )
 _LANE = re.compile(r"i\d+ (-?\d+|undef|poison)")

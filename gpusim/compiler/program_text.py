@@ -33,7 +33,7 @@ _STRING = re.compile(r'!"((?:[^"\\]|\\.)*)"')
 _NUMBER = re.compile(r"i32 (-?\d+)")
 _ESCAPE = re.compile(r"\\([0-9A-F]{2})")
 _HEADER_ATTRIBUTE = re.compile(
-    r" (?:noundef|dso_local|spir_kernel|spir_func|local_unnamed_addr|unnamed_addr)\b"
+    r" (?:noundef|dso_local|spir_kernel|spir_func|signext|zeroext|local_unnamed_addr|unnamed_addr)\b"
 )
 _GROUP = re.compile(r" #\d+\b")
 _OPAQUE = re.compile(r'target\("spirv\.(\w+)"[^)]*\)')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ I1 = "i1"
 
 def float_text(number: float, bits: int) -> str:
     """Return a floating-point constant as LLVM reads it: hexadecimal, hence exact."""
+    limit = {16: 65520.0, 32: 2.0**128 - 2.0**103, 64: math.inf}[bits]
+    if abs(number) >= limit:
+        number = math.copysign(math.inf, number)
     if bits == 16:
         return f"0xH{struct.unpack('<H', struct.pack('<e', number))[0]:04X}"
     if bits == 32:

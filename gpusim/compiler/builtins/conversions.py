@@ -130,12 +130,22 @@ def _int_to_float(body: Body, value: Value, source: ClType, target: ClType, roun
     digits = {16: 11, 32: 24, 64: 53}[target.bits]
     if rounding in ("", "rte") or source.bits <= digits:
         return nearest
-    # Compare in the integers, one bit wider than the source so that 2**bits fits.
-    wide = ClType("int", 2 * source.bits, source.lanes)
+    # Compare in the integers. What does not fit there was rounded out of their range.
     back = body.call(
-        f"llvm.fptosi.sat.{wide.suffix}.{target.suffix}", wide.ir, [(target.ir, nearest)]
+        f"llvm.fpto{_prefix(source)}i.sat.{source.suffix}.{target.suffix}",
+        source.ir,
+        [(target.ir, nearest)],
     )
-    exact = body.cast("sext" if source.is_signed else "zext", value, source, wide)
-    is_above = body.op("icmp sgt", wide, back, exact)
-    is_below = body.op("icmp slt", wide, back, exact)
+    low, high = _limits(source)
+    relation = _prefix(source)
+    flag = "i1" if source.lanes == 1 else f"<{source.lanes} x i1>"
+    beyond = body.op("fcmp oge", target, nearest, body.constant(float(high + 1), target))
+    is_above = body.op(f"icmp {relation}gt", source, back, value)
+    is_above = body.emit(f"or {flag} {is_above}, {beyond}")
+    # A limit that overflows a half is minus infinity, and only that is below every integer.
+    is_short = target.bits == 16 and low < -65504
+    less = "fcmp ole" if is_short else "fcmp olt"
+    beyond = body.op(less, target, nearest, body.constant(float(low), target))
+    is_below = body.op(f"icmp {relation}lt", source, back, value)
+    is_below = body.emit(f"or {flag} {is_below}, {beyond}")
     return _directed(body, nearest, target, is_above, is_below, rounding)
