@@ -9,6 +9,7 @@ constant is added when the pointer is used, unless the message has an immediate 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from gpusim.isa.emit import Emitter
 from gpusim.isa.table import IsaTable
@@ -17,13 +18,30 @@ from gpusim.isa.values import Ref, is_zero
 _VARIABLE = re.compile(r'@"?([\w.$-]+)"?')
 
 
+SUM = "s"
+"""Kind of a reference to a symbolic sum."""
+
+
+class Sum(NamedTuple):
+    """Base plus index times stride, not emitted yet."""
+
+    base: Ref
+    index: Ref
+    stride: int
+
+
 class AddressSelector:
     """Emits address operations of one kernel."""
+
+    shift_class = "address_shift"
+    add_class = "address_add"
 
     def __init__(self, table: IsaTable, emitter: Emitter) -> None:
         self._emitter = emitter
         self._table = table
         self._variables: dict[str, int] = {}
+        self._sums: dict[int, Sum] = {}
+        self._sums_indices = bool(table.rule("sums_indices"))
         bits = table.issue.get("immediate_offset_bits")
         self._reach = 1 << (int(bits.value) - 1) if bits is not None else 0
         self._moves = int(table.rule("address_moves")) if "address_moves" in table.issue else 0
@@ -40,28 +58,46 @@ class AddressSelector:
         return base._replace(offset=base.offset + offset)
 
     def add_index(self, base: Ref, index: Ref, stride: int) -> Ref:
-        """Return `base` plus `index` elements of `stride` bytes."""
+        """Return `base` plus `index` elements of `stride` bytes, not emitted yet.
+
+        Indices of one stride over a kernel argument are added up first: the base then costs no
+        register, it is read from its uniform word.
+        """
         if is_zero(index):
             return base
-        scaled = index
-        if stride > 1 and stride & (stride - 1) == 0:
-            scaled = self._emitter.shared("address_shift", [index, Ref("c", str(stride))])
-        elif stride > 1:
-            scaled = self._emitter.shared("imul", [index, Ref("c", str(stride))])
         bare = base._replace(offset=0)
-        if is_zero(bare):
-            return scaled._replace(offset=base.offset)
-        total = self._emitter.shared("address_add", [bare, scaled])
-        return total._replace(offset=base.offset)
+        if base.kind == SUM:
+            inner = self._sums[int(base.name)]
+            if inner.stride == stride and self._sums_indices and inner.base.kind != "r":
+                total = self._emitter.shared("iadd", [inner.index, index])
+                return self._sum(inner.base, total, stride, base.offset)
+            bare = self.materialise(bare)
+        if stride & (stride - 1):
+            index, stride = self._emitter.shared("imul", [index, Ref("c", str(stride))]), 1
+        return self._sum(bare, index, stride, base.offset)
+
+    def _sum(self, base: Ref, index: Ref, stride: int, offset: int) -> Ref:
+        number = len(self._sums)
+        self._sums[number] = Sum(base, index, stride)
+        return Ref(SUM, number, offset)
 
     def materialise(self, ref: Ref) -> Ref:
-        """Return `ref` with its pending constant added."""
+        """Return a symbolic sum, or a pending constant, in a register."""
+        if ref.kind == SUM:
+            base, index, stride = self._sums[int(ref.name)]
+            scaled = index
+            if stride > 1:
+                scaled = self._emitter.shared(self.shift_class, [index, Ref("c", str(stride))])
+            total = scaled
+            if not is_zero(base):
+                total = self._emitter.shared(self.add_class, [base, scaled])
+            return self.materialise(total._replace(offset=ref.offset))
         if ref.offset == 0:
             return ref
         bare = ref._replace(offset=0)
         if is_zero(bare):
             return Ref("c", str(ref.offset))
-        return self._emitter.shared("address_add", [bare, Ref("c", str(ref.offset))])
+        return self._emitter.shared(self.add_class, [bare, Ref("c", str(ref.offset))])
 
     def for_message(self, ref: Ref) -> list[Ref]:
         """Return the address operands of a load or store, its constant folded where the ISA can.
@@ -71,7 +107,7 @@ class AddressSelector:
         """
         is_folded = -self._reach <= ref.offset < self._reach
         is_fresh = not is_folded or ref.kind == "c"
-        place = ref._replace(offset=0) if is_folded else self.materialise(ref)
+        place = self.materialise(ref._replace(offset=0) if is_folded else ref)
         if self._moves == 0:
             return [place]
         high = self._emitter.chain("mov", [Ref("c", "0")])

@@ -18,8 +18,8 @@ from gpusim.isa.machine import (
     MachineKernel,
     MicroOp,
 )
-from gpusim.isa.registers import pressure, threads_for
-from gpusim.isa.schedule_bifrost import Clause, schedule_bifrost
+from gpusim.isa.registers import live_out_sets, pressure, threads_for
+from gpusim.isa.schedule_bifrost import Clause, legalise_words, schedule_bifrost
 from gpusim.isa.schedule_inorder import PIPES, schedule_inorder
 from gpusim.isa.schedule_midgard import Word, access_cycles, schedule_midgard
 from gpusim.isa.select_midgard import select_midgard
@@ -98,9 +98,13 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     view = IRView(kernel)
     machine = select_midgard(view, table) if isa == "midgard" else select_scalar(view, table)
     break_cycles(machine, _EITHER_UNIT.get(isa, table.sequence("mov")[0]))
+    if isa == "bifrost":
+        legalise_words(machine)
     ties = block_ties(machine)
+    live_out = live_out_sets(machine, view, [code.ops for code in machine.blocks])
     blocks = tuple(
-        _schedule(code.ops, table, ties[index]) for index, code in enumerate(machine.blocks)
+        _schedule(code.ops, table, ties[index], live_out[index])
+        for index, code in enumerate(machine.blocks)
     )
     orders = [issue_order(code) for code in blocks]
     words = pressure(machine, view, orders)
@@ -131,9 +135,11 @@ def issue_order(code: BlockCode) -> list[MicroOp]:
     return result
 
 
-def _schedule(ops: list[MicroOp], table: IsaTable, ties: list[tuple[int, int]]) -> BlockCode:
+def _schedule(
+    ops: list[MicroOp], table: IsaTable, ties: list[tuple[int, int]], live_out: set[int]
+) -> BlockCode:
     if table.isa == "bifrost":
-        return _bifrost_code(schedule_bifrost(ops, table, ties), table)
+        return _bifrost_code(schedule_bifrost(ops, table, ties, live_out), table)
     if table.isa == "midgard":
         return _midgard_code(schedule_midgard(ops, table, ties), table)
     return _inorder_code(schedule_inorder(ops, ties), table)

@@ -19,7 +19,12 @@ from gpusim.isa.machine import (
 _WRITERS = frozenset({STORE, ATOMIC, BARRIER})
 
 
-def dependences(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) -> list[set[int]]:
+def dependences(
+    ops: Sequence[MicroOp],
+    ties: Sequence[tuple[int, int]] = (),
+    *,
+    keep_messages_in_order: bool = False,
+) -> list[set[int]]:
     """Return the predecessors of each micro-operation of a block.
 
     Parameters
@@ -28,6 +33,8 @@ def dependences(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) ->
         In a legal sequential order.
     ties : sequence of (int, int)
         (phi, value) pairs that share a register: every read of the phi comes before the value.
+    keep_messages_in_order : bool
+        Loads keep their order among themselves too.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def dependences(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) ->
                 before[position].update(r for r in tied if r != position)
             writer[number] = position
             readers[number] = []
-    _order_memory(ops, before)
+    _order_memory(ops, before, keep_messages_in_order)
     branches = [position for position, op in enumerate(ops) if op.kind == BRANCH]
     for earlier, later in pairwise(branches):
         before[later].add(earlier)
@@ -64,7 +71,7 @@ def dependences(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) ->
     return before
 
 
-def _order_memory(ops: Sequence[MicroOp], before: list[set[int]]) -> None:
+def _order_memory(ops: Sequence[MicroOp], before: list[set[int]], is_strict: bool) -> None:
     """Keep accesses of one address space in order unless both only read."""
     accesses = [p for p, op in enumerate(ops) if op.kind in MESSAGES]
     for place, later in enumerate(accesses):
@@ -74,7 +81,7 @@ def _order_memory(ops: Sequence[MicroOp], before: list[set[int]]) -> None:
             is_conflict = first.space == second.space and (
                 first.kind in _WRITERS or second.kind in _WRITERS
             )
-            if is_barrier or (is_conflict and not (first.kind == second.kind == LOAD)):
+            if is_strict or is_barrier or (is_conflict and not (first.kind == second.kind == LOAD)):
                 before[later].add(earlier)
 
 

@@ -39,15 +39,16 @@ class Fusion:
         Absorbing instruction -> (operation class, absorbed instruction, its operand position).
     branches : dict
         Conditional branch -> integer comparison that it performs.
-    fma_becomes_exact : set of int
-        Calls of llvm.fmuladd that need the exact operation (none: both are contracted freely).
+    extended : dict
+        Right shift that only extends the low half of a narrow 64-bit value -> (left shift that
+        it undoes, bits by which the left shift went further).
     """
 
-    def __init__(self, view: IRView, table: IsaTable) -> None:
+    def __init__(self, view: IRView, table: IsaTable, narrow: set[int]) -> None:
         self.absorbed: set[int] = set()
         self.fused: dict[int, tuple[str, int, int]] = {}
         self.branches: dict[int, int] = {}
-        self.fma_becomes_exact: set[int] = set()
+        self.extended: dict[int, tuple[int, int]] = {}
         pairs = set(str(table.rule("fused_pairs")).split()) - {"-"}
         for index in range(view.n_instructions):
             opcode = view.opcode[index]
@@ -55,6 +56,8 @@ class Fusion:
                 self._contract(view, index)
             elif opcode in _PAIRABLE and view.type_of(index).bits == 32:
                 self._pair(view, index, pairs)
+            elif opcode in ("ashr", "lshr") and index in narrow:
+                self._extend_in_place(view, index)
             elif opcode == "br" and table.rule("compare_branch_fused"):
                 self._branch(view, index)
 
@@ -98,6 +101,19 @@ class Fusion:
                 continue
             self._absorb(_FUSED_CLASS[name], code, index, position)
             return
+
+    def _extend_in_place(self, view: IRView, index: int) -> None:
+        code, half = view.operands[index][0], "32"
+        if (
+            self._single_use(view, code, index)
+            and view.opcode[code] == "shl"
+            and is_constant(view.operands[code][1])
+            and view.operand_texts[index][1].split()[-1] == half
+        ):
+            further = int(view.operand_texts[code][1].split()[-1]) - int(half)
+            if further >= 0:
+                self.absorbed.add(code)
+                self.extended[index] = (code, further)
 
     def _branch(self, view: IRView, index: int) -> None:
         code = view.operands[index][0]

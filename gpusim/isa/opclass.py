@@ -35,6 +35,8 @@ _DIVISIONS = {"sdiv", "udiv", "srem", "urem"}
 def binary_class(view: IRView, index: int, narrow: set[int]) -> list[str] | None:
     """Return the classes (in a chain) of an arithmetic instruction, None if it is none."""
     opcode, kind = view.opcode[index], view.operand_type(index)
+    if opcode == "fmul" and kind.bits != 64 and _is_two(view, index):
+        return ["fadd"]
     if opcode in _FLOAT:
         return ["f64"] if kind.bits == 64 else [_FLOAT[opcode]]
     if opcode == "fdiv":
@@ -49,6 +51,11 @@ def binary_class(view: IRView, index: int, narrow: set[int]) -> list[str] | None
         return ["fneg"] if view.kernel.types else None
     name = _INTEGER[opcode]
     return [_WIDE.get(name, name) if is_wide else name]
+
+
+def _is_two(view: IRView, index: int) -> bool:
+    """Return whether a product is a doubling, which an add does as well."""
+    return view.operand_texts[index][1].split()[-1] in ("2.000000e+00", "0xH4000")
 
 
 def _divide(view: IRView, index: int) -> list[str]:

@@ -1,21 +1,24 @@
 """Pack micro-operations into Bifrost tuples and clauses.
 
-A list scheduler in source order, which keeps register pressure where the programmer put it. Each
-step fills one tuple: the first ready operation, then a partner for the other slot that respects
-the register ports and the one 64-bit word of uniforms or constants.
+A backward list scheduler: a block is filled from its end, so that it is known who still reads a
+result and whether it can be forwarded instead of written. Among the operations whose readers are
+all placed it prefers a branch, then a message, then what fits one slot only, then the latest in
+source order, which keeps register pressure where the programmer put it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from gpusim.isa.dependence import dependences
-from gpusim.isa.machine import BARRIER, BRANCH, MESSAGES, MicroOp
+from gpusim.isa.machine import BARRIER, BRANCH, LOAD, MESSAGES, MachineKernel, MicroOp
 from gpusim.isa.table import IsaTable
 
-_SLOTS = {"F": ("F",), "A": ("A",), "E": ("F", "A"), "T": ("T",)}
-_WIDE_ADDRESS_READS = 2
+SLOTS = {"F": "F", "A": "A", "E": "FA", "T": "T"}
+"""Unit of the table -> slots that may hold the operation; T takes both."""
+_ADDRESS_WORDS = 2
+_CONSTANTS_PER_WORD = 2
 
 
 @dataclass(slots=True)
@@ -42,6 +45,11 @@ class Clause:
 
     tuples: list[Tuple] = field(default_factory=list)
 
+    @property
+    def ops(self) -> list[MicroOp]:
+        """Operations in issue order."""
+        return [op for item in self.tuples for op in item.ops]
+
 
 @dataclass(frozen=True, slots=True)
 class TupleRules:
@@ -49,7 +57,6 @@ class TupleRules:
 
     reads: int
     ports: int
-    words: int
     tuples: int
     clause_words: int
 
@@ -59,53 +66,92 @@ class TupleRules:
         return cls(
             reads=int(table.rule("register_reads_per_tuple")),
             ports=int(table.rule("register_ports_per_tuple")),
-            words=int(table.rule("uniform_words_per_tuple")),
             tuples=int(table.rule("tuples_per_clause")),
             clause_words=int(table.rule("words_per_clause")),
         )
 
 
-def read_ports(op: MicroOp) -> int:
-    """Return how many 32-bit registers `op` reads through ports when nothing is forwarded."""
-    is_address = op.kind in MESSAGES and op.kind != BARRIER
-    return len(op.reads) * (_WIDE_ADDRESS_READS if is_address else 1)
-
-
-def tuple_reads(ops: Sequence[MicroOp], forwarded: set[int]) -> int:
-    """Return the register reads of a tuple.
+def port_reads(ops: Sequence[MicroOp], forwarded: Collection[int] = ()) -> int:
+    """Return the registers that a tuple reads through ports.
 
     Parameters
     ----------
     ops : sequence of MicroOp
-        FMA slot first.
-    forwarded : set of int
-        Registers written by the tuple before in the same clause.
+        FMA slot first; the ADD slot takes what the FMA slot makes from the pipeline.
+    forwarded : collection of int
+        Registers that the tuple before hands over.
+
+    Returns
+    -------
+    int
+        Distinct registers; the address of a message is a pair.
     """
-    if len(ops) == 1:
-        fresh = [number for number in ops[0].reads if number not in forwarded]
-        scale = read_ports(ops[0]) // max(1, len(ops[0].reads))
-        return len(fresh) * scale
-    inside = forwarded | set(ops[0].writes)
-    first = {number for number in ops[0].reads if number not in forwarded}
-    second = {number for number in ops[1].reads if number not in inside}
-    scale = read_ports(ops[1]) // max(1, len(ops[1].reads))
-    return len(first | second) + len(second) * (scale - 1)
+    words: dict[int, int] = {}
+    made: set[int] = set()
+    for op in ops:
+        size = _ADDRESS_WORDS if op.kind in MESSAGES and op.kind != BARRIER else 1
+        for number in op.reads:
+            if number not in made and number not in forwarded:
+                words[number] = max(size, words.get(number, 0))
+        made.update(op.writes)
+    return sum(words.values())
 
 
-def tuple_words(ops: Sequence[MicroOp]) -> int:
-    """Return the 64-bit words of uniforms and constants that a tuple reads."""
+def constant_words(ops: Sequence[MicroOp]) -> int | None:
+    """Return the 32-bit constants of a tuple, None when it cannot encode what it reads.
+
+    A tuple has one 64-bit word: a pair of uniforms, or two constants. The distance to a branch
+    target is a constant.
+    """
     uniforms = {word for op in ops for word in op.words if word.startswith("u")}
     constants = {word for op in ops for word in op.words if word.startswith("c")}
-    return len(uniforms) + -(-len(constants) // 2)
+    count = len(constants) + sum(op.kind == BRANCH for op in ops)
+    is_legal = len(uniforms) + -(-count // _CONSTANTS_PER_WORD) <= 1
+    return count if is_legal else None
 
 
-def tuple_writes(ops: Sequence[MicroOp]) -> int:
-    """Return the registers a tuple writes through ports; messages write on their own."""
-    return len({number for op in ops if op.kind not in MESSAGES for number in op.writes})
+def legalise_words(kernel: MachineKernel) -> None:
+    """Move uniforms and constants to registers where one operation reads too many of them.
+
+    Parameters
+    ----------
+    kernel : MachineKernel
+        Changed in place.
+    """
+    for block in kernel.blocks:
+        result: list[MicroOp] = []
+        for op in block.ops:
+            while op.words and constant_words([op]) is None:
+                number = len(kernel.register_words)
+                kernel.register_words[number] = 1
+                word, op.words = op.words[-1], op.words[:-1]
+                op.reads = (*op.reads, number)
+                result.append(
+                    MicroOp(name="mov", unit="E", words=(word,), writes=(number,), line=op.line)
+                )
+            result.append(op)
+        block.ops = result
+
+
+def port_writes(ops: Sequence[MicroOp], kept: Collection[int] | None = None) -> set[int]:
+    """Return the registers a tuple writes through ports; messages deliver on their own.
+
+    Parameters
+    ----------
+    ops : sequence of MicroOp
+        Operations of the tuple.
+    kept : collection of int, optional
+        Registers still needed after the next tuple; others are forwarded only.
+    """
+    made = {number for op in ops if op.kind not in MESSAGES for number in op.writes}
+    return made if kept is None else made.intersection(kept)
 
 
 def schedule_bifrost(
-    ops: Sequence[MicroOp], table: IsaTable, ties: Sequence[tuple[int, int]] = ()
+    ops: Sequence[MicroOp],
+    table: IsaTable,
+    ties: Sequence[tuple[int, int]] = (),
+    live_out: Collection[int] = (),
 ) -> list[Clause]:
     """Schedule one basic block.
 
@@ -117,116 +163,134 @@ def schedule_bifrost(
         Rules of the family.
     ties : sequence of (int, int)
         (phi, value) pairs that share a register.
+    live_out : collection of int
+        Registers needed after the block.
 
     Returns
     -------
     list of Clause
         In issue order; every operation stands in exactly one tuple.
     """
-    return _Scheduler(ops, TupleRules.of(table), ties).run()
+    return _Scheduler(ops, TupleRules.of(table), ties, set(live_out)).run()
+
+
+@dataclass(slots=True)
+class _ClauseState:
+    """A clause under construction, tuples in reverse order."""
+
+    tuples: list[Tuple] = field(default_factory=list)
+    has_message: bool = False
+    touched: set[int] = field(default_factory=set)
+    constants: int = 0
 
 
 class _Scheduler:
     def __init__(
-        self, ops: Sequence[MicroOp], rules: TupleRules, ties: Sequence[tuple[int, int]]
+        self,
+        ops: Sequence[MicroOp],
+        rules: TupleRules,
+        ties: Sequence[tuple[int, int]],
+        live: set[int],
     ) -> None:
         self.ops = ops
         self.rules = rules
-        self.before = dependences(ops, ties)
-        self.done: set[int] = set()
-        self.remaining = list(range(len(ops)))
-        self.clauses: list[Clause] = []
-        self.clause = Clause()
-        self.clause_constants = 0
+        self.before = dependences(ops, ties, keep_messages_in_order=True)
+        self.n_after = [0] * len(ops)
+        for earlier in self.before:
+            for position in earlier:
+                self.n_after[position] += 1
+        self.ready = {p for p, count in enumerate(self.n_after) if count == 0}
+        self.live = live
 
     def run(self) -> list[Clause]:
-        while self.remaining:
-            self._issue(self._next_tuple())
-        if self.clause.tuples:
-            self.clauses.append(self.clause)
-        return self.clauses
+        clauses = []
+        while self.ready:
+            clauses.append(self._clause())
+        clauses.reverse()
+        return clauses
 
-    def _forwarded(self) -> set[int]:
-        if not self.clause.tuples:
-            return set()
-        return {
-            number
-            for op in self.clause.tuples[-1].ops
-            if op.kind not in MESSAGES
-            for number in op.writes
-        }
-
-    def _writes_before(self) -> int:
-        return tuple_writes(self.clause.tuples[-1].ops) if self.clause.tuples else 0
-
-    def _ready(self, extra: Sequence[int] = ()) -> list[int]:
-        done = self.done | set(extra)
-        return [position for position in self.remaining if self.before[position] <= done]
-
-    def _next_tuple(self) -> list[tuple[int, str]]:
-        """Choose the operations of the next tuple as (position, slot)."""
-        first = self._ready()[0]
-        op = self.ops[first]
-        if op.unit == "T":
-            return [(first, "T")]
-        best: list[tuple[int, str]] = []
-        for slot in _SLOTS[op.unit]:
-            choice = self._with_partner(first, slot)
-            if len(choice) > len(best):
-                best = choice
-        return best
-
-    def _with_partner(self, first: int, slot: str) -> list[tuple[int, str]]:
-        other = "A" if slot == "F" else "F"
-        # What the FMA slot makes may be read by the ADD slot of the same tuple, not vice versa.
-        extra = [first] if slot == "F" else []
-        for candidate in self._ready(extra):
-            partner = self.ops[candidate]
-            if candidate == first or other not in _SLOTS[partner.unit]:
-                continue
-            if first in self.before[candidate] and not self._may_forward(first, candidate):
-                continue
-            pair = [(first, slot), (candidate, other)]
-            pair.sort(key=lambda item: item[1] == "A")
-            if self._fits([self.ops[position] for position, _ in pair]):
-                return pair
-        return [(first, slot)]
-
-    def _may_forward(self, first: int, candidate: int) -> bool:
-        """Return whether the ADD slot may follow the FMA slot inside one tuple."""
-        return self.ops[first].kind not in MESSAGES and self.ops[candidate].kind != BARRIER
-
-    def _fits(self, ops: list[MicroOp]) -> bool:
-        reads = tuple_reads(ops, self._forwarded())
-        return (
-            reads <= self.rules.reads
-            and reads + self._writes_before() <= self.rules.ports
-            and tuple_words(ops) <= self.rules.words
-        )
-
-    def _issue(self, choice: list[tuple[int, str]]) -> None:
-        issued = Tuple()
-        for position, slot in choice:
-            if slot == "A":
-                issued.add = self.ops[position]
+    def _clause(self) -> Clause:
+        state = _ClauseState()
+        kept, kept_next = set(self.live), set(self.live)
+        while len(state.tuples) < self.rules.tuples:
+            item = Tuple()
+            item.add = self._take("A", item, state, kept)
+            if item.add is not None and item.add.unit == "T":
+                item.fma, item.add = item.add, None
             else:
-                issued.fma = self.ops[position]
-            self.done.add(position)
-            self.remaining.remove(position)
-        constants = sum(word.startswith("c") for op in issued.ops for word in op.words)
-        n_words = -(-constants // 2)
-        is_full = len(self.clause.tuples) >= self.rules.tuples or (
-            len(self.clause.tuples) + 1 + self.clause_constants + n_words > self.rules.clause_words
-        )
-        if is_full:
-            self._close()
-        self.clause.tuples.append(issued)
-        self.clause_constants += n_words
-        if any(op.kind in MESSAGES or op.kind == BRANCH for op in issued.ops):
-            self._close()
+                item.fma = self._take("F", item, state, kept)
+            if not item.ops:
+                break
+            self._account(item, state)
+            # What is needed after the *next* tuple decides whether a result must be written.
+            kept, kept_next = kept_next, set(self.live)
+        state.tuples.reverse()
+        return Clause(state.tuples)
 
-    def _close(self) -> None:
-        if self.clause.tuples:
-            self.clauses.append(self.clause)
-        self.clause = Clause()
-        self.clause_constants = 0
+    def _take(self, slot: str, item: Tuple, state: _ClauseState, kept: set[int]) -> MicroOp | None:
+        best, best_cost = -1, (0, 0)
+        for position in self.ready:
+            op = self.ops[position]
+            if not self._fits(op, slot, item, state, kept):
+                continue
+            cost = (_cost(op), -position)
+            if best < 0 or cost < best_cost:
+                best, best_cost = position, cost
+        if best < 0:
+            return None
+        self.ready.remove(best)
+        for position in self.before[best]:
+            self.n_after[position] -= 1
+            if self.n_after[position] == 0:
+                self.ready.add(position)
+        return self.ops[best]
+
+    def _fits(
+        self, op: MicroOp, slot: str, item: Tuple, state: _ClauseState, kept: set[int]
+    ) -> bool:
+        slots = SLOTS[op.unit]
+        is_last = not state.tuples
+        if slot not in slots and not (slots == "T" and slot == "A"):
+            return False
+        if op.kind == BRANCH and not is_last:
+            return False
+        if op.kind in MESSAGES:
+            fragile = op.writes if op.kind == LOAD else (*op.writes, *op.staging)
+            if state.has_message or state.touched.intersection(fragile):
+                return False
+        together = [op, *item.ops] if slot == "F" else [op]
+        count = constant_words(together)
+        if count is None or not self._has_room(state, count):
+            return False
+        writes = port_writes(together, kept)
+        if is_last and len(writes) > 1:
+            return False
+        if port_reads(together) > self.rules.reads and len(together) > 1:
+            return False
+        following = state.tuples[-1].ops if state.tuples else []
+        made = {number for each in together for number in each.writes}
+        return len(writes) <= max(0, self.rules.ports - port_reads(following, made))
+
+    def _has_room(self, state: _ClauseState, count: int) -> bool:
+        """Return whether the clause can encode one more tuple with `count` constants."""
+        total = -(-(state.constants + count) // _CONSTANTS_PER_WORD)
+        return len(state.tuples) + 1 + total <= self.rules.clause_words
+
+    def _account(self, item: Tuple, state: _ClauseState) -> None:
+        state.tuples.append(item)
+        state.constants += constant_words(item.ops) or 0
+        for op in reversed(item.ops):
+            self.live.difference_update(op.writes)
+            self.live.update(op.reads)
+            self.live.update(op.staging)
+            state.has_message |= op.kind in MESSAGES
+            state.touched.update((*op.reads, *op.writes, *op.staging))
+
+
+def _cost(op: MicroOp) -> int:
+    """Return how gladly an operation is placed; less is earlier."""
+    if op.kind == BRANCH:
+        return -2
+    if op.kind in MESSAGES:
+        return -1
+    return 1 if op.unit == "E" else 0

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpusim.compiler.kernel_ir import ValueType
-from gpusim.isa.addresses import AddressSelector
-from gpusim.isa.emit import Emitter
+from gpusim.isa.addresses import SUM, AddressSelector
 from gpusim.isa.ir_view import IRView
 from gpusim.isa.machine import MachineKernel
 from gpusim.isa.select_scalar import ScalarSelector
@@ -43,42 +42,14 @@ def select_midgard(view: IRView, table: IsaTable) -> MachineKernel:
 
 
 class _MidgardAddresses(AddressSelector):
-    """Pointers stay symbolic sums until a message folds them."""
+    """Sums stay symbolic until a load/store word folds them."""
 
-    def __init__(self, table: IsaTable, emitter: Emitter) -> None:
-        super().__init__(table, emitter)
-        self._sums: dict[int, tuple[Ref, Ref, int]] = {}
-
-    def add_index(self, base: Ref, index: Ref, stride: int) -> Ref:
-        """Return base plus index times stride, folded by the message that uses it."""
-        if is_zero(index):
-            return base
-        bare = self.materialise(base._replace(offset=0))
-        if stride & (stride - 1):
-            index, stride = self._emitter.shared("imul", [index, Ref("c", str(stride))]), 1
-        number = len(self._sums)
-        self._sums[number] = (bare, index, stride)
-        return Ref("s", number, base.offset)
-
-    def materialise(self, ref: Ref) -> Ref:
-        """Return a symbolic sum, or a pending constant, in a register."""
-        if ref.kind == "s":
-            base, index, stride = self._sums[int(ref.name)]
-            scaled = index
-            if stride > 1:
-                scaled = self._emitter.shared("shift", [index, Ref("c", str(stride))])
-            total = scaled if is_zero(base) else self._emitter.shared("iadd", [base, scaled])
-            return self.materialise(total._replace(offset=ref.offset))
-        if ref.offset == 0:
-            return ref
-        bare = ref._replace(offset=0)
-        if is_zero(bare):
-            return Ref("c", str(ref.offset))
-        return self._emitter.shared("iadd", [bare, Ref("c", str(ref.offset))])
+    shift_class = "shift"
+    add_class = "iadd"
 
     def for_message(self, ref: Ref) -> list[Ref]:
         """Return what the word reads: each address register is filled by a move."""
-        if ref.kind == "s":
+        if ref.kind == SUM:
             base, index, _ = self._sums[int(ref.name)]
             parts = [part for part in (base, index) if not is_zero(part)]
         else:

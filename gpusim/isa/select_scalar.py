@@ -67,7 +67,7 @@ class ScalarSelector:
         self.table = table
         self.emitter = Emitter(view, table)
         self.narrow = narrow_values(view)
-        self.fusion = Fusion(view, table)
+        self.fusion = Fusion(view, table, self.narrow)
         self.values: dict[int, list[Ref]] = {}
         self.ids: dict[str, Ref] = {}
         self.uniforms = uniform_words(view.kernel)
@@ -184,6 +184,17 @@ class ScalarSelector:
         handler = getattr(self, f"_do_{opcode}", None)
         if handler is not None:
             handler(index)
+            return
+        extended = self.fusion.extended.get(index)
+        if extended is not None:
+            source, further = extended
+            self.values[index] = self.lanes(source, 0)
+            if further:
+                self.values[index] = self.apply(
+                    ["shift"],
+                    [self.lanes(source, 0), [Ref("c", str(further))]],
+                    view.type_of(index),
+                )
             return
         fused = self.fusion.fused.get(index)
         if fused is not None:
@@ -452,8 +463,6 @@ class ScalarSelector:
             classes = list(call.classes) * max(1, shape.lanes - 1)
         if call.classes == ("iminmax",) and kind.bits == 64 and index not in self.narrow:
             classes = ["icmp64", "select64"]
-        if call.classes == ("fma",) and index in self.fusion.fma_becomes_exact:
-            classes = ["fma_exact"]
         self.elementwise(index, classes, range(n_operands))
 
     def _call_convert(self, index: int, call: Call) -> None:
