@@ -103,6 +103,7 @@ def check_objects(objects: Objects, tables: Mapping[str, ChunkedTable]) -> None:
         if image.id in objects.buffers:
             refuse_row(table, row, "a buffer has the same id", found=image.id)
         _check_life(table, row, image)
+        _check_extent(table, row, image)
         _check_blob(objects, table, row, image.content)
 
 
@@ -114,6 +115,16 @@ def _check_life(table: ChunkedTable, row: int, item: Buffer | Image) -> None:
             "released before it was created",
             expected=f"at least {item.created_ns} ns",
             found=item.released_ns,
+        )
+
+
+def _check_extent(table: ChunkedTable, row: int, image: Image) -> None:
+    """Refuse an image of more pixels or bytes than a buffer may have."""
+    rows = image.height * image.depth * image.array_size
+    size = rows * max(image.width, image.row_pitch_bytes)
+    if size > schema.MAX_BYTES:
+        refuse_row(
+            table, row, "image too large", expected=f"at most {schema.MAX_BYTES}", found=size
         )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpusim.errors import TraceError, located
 from gpusim.trace.records import Image, Trace
 
 FOOTPRINT = np.dtype([("host_ns", np.int64), ("bytes", np.int64)])
 """One row per moment at which the footprint changes."""
+
+_MAX_HELD = 2**63 - 1
 
 # Channels per pixel of an image channel order and bytes per channel of a channel type; OpenCL 3.0
 # API specification, section 5.3.1.1, names without their CL_ prefix.
@@ -91,13 +95,26 @@ def footprint(trace: Trace) -> NDArray[np.void]:
     -------
     array of `FOOTPRINT`
         Ascending ``host_ns``, each once; empty for a trace without objects.
+
+    Raises
+    ------
+    TraceError
+        When more is held than int64 can count.
     """
     changes: dict[int, int] = {}
     for created_ns, released_ns, size in _lives(trace):
         changes[created_ns] = changes.get(created_ns, 0) + size
         if released_ns is not None:
             changes[released_ns] = changes.get(released_ns, 0) - size
+    moments = sorted(changes)
+    held = list(accumulate(changes[host_ns] for host_ns in moments))
+    if max(held, default=0) > _MAX_HELD:
+        raise TraceError(
+            located(
+                trace.name, "objects too large", expected=f"at most {_MAX_HELD} bytes at a time"
+            )
+        )
     result = np.zeros(len(changes), dtype=FOOTPRINT)
-    result["host_ns"] = sorted(changes)
-    result["bytes"] = np.cumsum([changes[host_ns] for host_ns in sorted(changes)])
+    result["host_ns"] = moments
+    result["bytes"] = held
     return result

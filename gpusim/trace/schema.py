@@ -21,8 +21,8 @@ DEVICES = "devices.json"
 BLOB_FOLDER = "blobs"
 
 MAX_ID = 2**63 - 1
-MAX_NS = 2**62
-"""Largest host or device time; twice it still fits int64."""
+MAX_NS = 2**62 - 1
+"""Largest host or device time; a time plus a duration still fits int64."""
 MAX_BYTES = 2**48
 """Largest size or offset of an object; offset + size still fits int64."""
 MAX_WORK_ITEMS = 2**62

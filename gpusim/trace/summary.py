@@ -100,7 +100,8 @@ class _Launches:
                 **{name: chunk[name] for name in keys[1:]},
                 "kernel": chunk["kernel"].cast(pa.string()),
                 "failed": pa.array(failed.astype(np.int64)),
-                "device_ns": pa.array(np.where(end != 0, np.maximum(end - start, 0), 0)),
+                # Summed as float64: exact for a hundred days, and it cannot wrap around.
+                "device_ns": pa.array(np.where(end > start, end - start, 0).astype(np.float64)),
                 "timed": pa.array((end != 0).astype(np.int64)),
             }
         )
@@ -139,10 +140,15 @@ class _Launches:
             kernel["launches"] += launches
             kernel["failed"] += failed
             kernel["timed"] += timed
-            kernel["device_ns"] += device_ns
+            kernel["device_ns"] += int(device_ns)
             local = None if sizes[3] is None else sizes[3:]
             kernel["ndranges"].append(
-                {"global": sizes[:3], "local": local, "launches": launches, "device_ns": device_ns}
+                {
+                    "global": sizes[:3],
+                    "local": local,
+                    "launches": launches,
+                    "device_ns": int(device_ns),
+                }
             )
         for kernel in result.values():
             kernel["ndranges"].sort(

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpusim.errors import TraceError
 from gpusim.trace.footprint import footprint, image_bytes, pixel_bytes
 from gpusim.trace.records import Buffer, Image, Trace
 from tests.unit.trace.sample import sample_trace
@@ -73,6 +74,12 @@ def test_pixel_sizes(order, kind, expected):
 def test_an_image_of_unknown_format_counts_by_its_pitch():
     image = Image(id=1, type="image2d", width=3, height=5, channel_order="ODD", row_pitch_bytes=64)
     assert image_bytes(image) == 320
+
+
+def test_more_than_int64_is_refused():
+    buffers = {key: Buffer(id=key, size_bytes=2**48) for key in range(2**15)}
+    with pytest.raises(TraceError, match="objects too large"):
+        footprint(Trace(name="t", buffers=buffers))
 
 
 def test_a_trace_without_objects_has_no_footprint():

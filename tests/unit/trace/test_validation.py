@@ -101,6 +101,10 @@ CONTRADICTIONS = {
         {"images": {**SAMPLE.images, 10: replace(SAMPLE.images[10], type="image4d")}},
         r"column type has a value that is not allowed \(expected image1d \|",
     ),
+    "image past the cap": (
+        {"images": {10: replace(SAMPLE.images[10], width=2**32, height=2**17)}},
+        r"images\.parquet: row 0: image too large",
+    ),
     "launch of no program": (
         with_launch(program=3, kernel_id=None),
         r"launches\.parquet: row 5: no such program \(found 3\)",
