@@ -18,7 +18,7 @@ MAX_MANIFEST_BYTES = 256 * 1024**2
 
 COMPUTED_KEYS = ("counts", "files", "blobs")
 """What the writer computes and a loaded trace does not repeat."""
-_KEYS = frozenset(
+KEYS = frozenset(
     {
         "format",
         "version",
@@ -30,7 +30,7 @@ _KEYS = frozenset(
         *COMPUTED_KEYS,
     }
 )
-_COMPLETENESS: Mapping[str, type] = {
+COMPLETENESS: Mapping[str, type] = {
     "untimed_launches": int,
     "unrecorded_calls": list,
     "truncated": bool,
@@ -91,7 +91,7 @@ def normalise(manifest: Mapping[str, Any], *, untimed_launches: int) -> dict[str
         "completeness": completeness | given,
         "provenance": manifest.get("provenance", {}),
     }
-    extra = {key: value for key, value in manifest.items() if key not in _KEYS}
+    extra = {key: value for key, value in manifest.items() if key not in KEYS}
     return values | extra
 
 
@@ -156,9 +156,9 @@ def check_head(values: Mapping[str, Any], where: str) -> tuple[str, ...]:
             )
         )
     _check_types(values, where)
-    unknown = sorted(set(values) - _KEYS)
+    unknown = sorted(set(values) - KEYS)
     unknown += [
-        f"completeness.{key}" for key in sorted(set(values["completeness"]) - set(_COMPLETENESS))
+        f"completeness.{key}" for key in sorted(set(values["completeness"]) - set(COMPLETENESS))
     ]
     return tuple(f"{where}: key {key!r} is unknown and was ignored" for key in unknown)
 
@@ -175,7 +175,7 @@ def _check_types(values: Mapping[str, Any], where: str) -> None:
     completeness = values.get("completeness")
     if not isinstance(completeness, dict):
         raise _refuse(where, "completeness", "an object", completeness)
-    for key, kind in _COMPLETENESS.items():
+    for key, kind in COMPLETENESS.items():
         if type(completeness.get(key)) is not kind:
             raise _refuse(where, f"completeness.{key}", kind.__name__, completeness.get(key))
     if completeness["untimed_launches"] < 0:

@@ -82,7 +82,7 @@ def test_a_broken_trace_loads_or_gets_one_line(way):
     loaded = refused = 0
 
     @settings(
-        max_examples=wrecks * 50 if IS_FUZZING else wrecks,
+        max_examples=wrecks * 20 if IS_FUZZING else wrecks,
         derandomize=not IS_FUZZING,
         database=None,
         deadline=timedelta(seconds=30),
