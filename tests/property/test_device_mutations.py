@@ -1,6 +1,10 @@
-"""A mutated model is refused in one line or is a valid model; nothing else ever happens."""
+"""A mutated model is refused in one line or is a valid model; nothing else ever happens.
+
+Three thousand mutants, the same ones in every run; ``GPUSIM_FUZZ=1`` makes many more, new ones.
+"""
 
 import copy
+import os
 import random
 import shutil
 from pathlib import Path
@@ -188,8 +192,10 @@ def check(folder: Path, name: str, mutant: bytes, view: str) -> bool:
 
 # A seed per example: hypothesis searches and prints it, the mutation itself stays cheap.
 SEEDS = st.integers(0, 2**32 - 1)
+IS_FUZZING = os.environ.get("GPUSIM_FUZZ") == "1"
 EXAMPLE = settings(
-    max_examples=1600,
+    max_examples=80_000 if IS_FUZZING else 1600,
+    derandomize=not IS_FUZZING,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
