@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from gpusim.cli.output import progress
+
+if TYPE_CHECKING:
+    from gpusim.report import Report
 
 TRACE = "resnet50-l16-c97.gptrace"
 DEVICES = ("mali-g72", "jetson-tx2")
@@ -54,4 +58,31 @@ def demo_command(
     for path in written:
         typer.echo(f"  {path}")
     typer.echo("open a timeline in ui.perfetto.dev or chrome://tracing")
-    exit_on_failures(reports)
+    exit_on_failures(reports + _show_clblast(out))
+
+
+def _show_clblast(out: Path) -> list[Report]:
+    """Capture CLBlast as two devices and replay it on them, where it is installed."""
+    from gpusim.cli.demo_clblast import DEVICES as PRESENTED
+    from gpusim.cli.demo_clblast import build_client, capture_sgemm
+    from gpusim.cli.inputs import open_trace
+    from gpusim.cli.replay import print_report
+    from gpusim.errors import CaptureError
+    from gpusim.pipeline import replay
+
+    client = build_client(out)
+    if client is None:
+        typer.echo("\n(CLBlast is not installed here: capturing it is left out)")
+        return []
+    typer.echo("\nCLBlast's SGEMM 256x256x256, captured here as if on two devices:\n")
+    reports = []
+    for device in PRESENTED:
+        try:
+            trace = capture_sgemm(client, device, out)
+        except CaptureError as error:
+            typer.echo(f"(not captured as {device}: {error})")
+            continue
+        if trace is not None:
+            reports.append(replay(open_trace(trace), device))
+            print_report(reports[-1])
+    return reports
