@@ -103,7 +103,7 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     ties = block_ties(machine)
     live_out = live_out_sets(machine, view, [code.ops for code in machine.blocks])
     blocks = tuple(
-        _schedule(code.ops, table, ties[index], live_out[index])
+        _schedule(code.ops, machine, table, ties[index], live_out[index])
         for index, code in enumerate(machine.blocks)
     )
     orders = [issue_order(code) for code in blocks]
@@ -136,12 +136,17 @@ def issue_order(code: BlockCode) -> list[MicroOp]:
 
 
 def _schedule(
-    ops: list[MicroOp], table: IsaTable, ties: list[tuple[int, int]], live_out: set[int]
+    ops: list[MicroOp],
+    machine: MachineKernel,
+    table: IsaTable,
+    ties: list[tuple[int, int]],
+    live_out: set[int],
 ) -> BlockCode:
     if table.isa == "bifrost":
         return _bifrost_code(schedule_bifrost(ops, table, ties, live_out), table)
     if table.isa == "midgard":
-        return _midgard_code(schedule_midgard(ops, table, ties), table)
+        words = schedule_midgard(ops, table, ties, live_out, machine.register_words)
+        return _midgard_code(words, table)
     return _inorder_code(schedule_inorder(ops, ties), table)
 
 

@@ -23,7 +23,7 @@ def dependences(
     ops: Sequence[MicroOp],
     ties: Sequence[tuple[int, int]] = (),
     *,
-    keep_messages_in_order: bool = False,
+    order: str = "conflicts",
 ) -> list[set[int]]:
     """Return the predecessors of each micro-operation of a block.
 
@@ -33,8 +33,9 @@ def dependences(
         In a legal sequential order.
     ties : sequence of (int, int)
         (phi, value) pairs that share a register: every read of the phi comes before the value.
-    keep_messages_in_order : bool
-        Loads keep their order among themselves too.
+    order : str
+        Which memory accesses keep their order: ``conflicts`` (a store and another access of its
+        address space), ``spaces`` (all of one address space) or ``all``.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def dependences(
                 before[position].update(r for r in tied if r != position)
             writer[number] = position
             readers[number] = []
-    _order_memory(ops, before, keep_messages_in_order)
+    _order_memory(ops, before, order)
     branches = [position for position, op in enumerate(ops) if op.kind == BRANCH]
     for earlier, later in pairwise(branches):
         before[later].add(earlier)
@@ -71,17 +72,16 @@ def dependences(
     return before
 
 
-def _order_memory(ops: Sequence[MicroOp], before: list[set[int]], is_strict: bool) -> None:
+def _order_memory(ops: Sequence[MicroOp], before: list[set[int]], order: str) -> None:
     """Keep accesses of one address space in order unless both only read."""
     accesses = [p for p, op in enumerate(ops) if op.kind in MESSAGES]
     for place, later in enumerate(accesses):
         for earlier in accesses[:place]:
             first, second = ops[earlier], ops[later]
-            is_barrier = BARRIER in (first.kind, second.kind)
             is_conflict = first.space == second.space and (
-                first.kind in _WRITERS or second.kind in _WRITERS
+                order == "spaces" or first.kind in _WRITERS or second.kind in _WRITERS
             )
-            if is_strict or is_barrier or (is_conflict and not (first.kind == second.kind == LOAD)):
+            if order == "all" or is_conflict or BARRIER in (first.kind, second.kind):
                 before[later].add(earlier)
 
 

@@ -61,7 +61,13 @@ class Emitter:
         units = self.table.sequence(name)
         if not units:
             return operands[0] if operands else self.new_register(words)
-        current = list(operands)
+        # The first step of a sequence combines the leading operands, each later step the running
+        # value with the last one: a multiply-add is a product, then a sum with the addend.
+        first, last = operands, operands[-1:]
+        n_leading = 2
+        if len(units) > 1 and len(operands) > n_leading:
+            first = operands[:-1]
+        current = list(first)
         for position, unit in enumerate(units):
             is_last = position == len(units) - 1
             target = result if is_last and result is not None else self.new_register(words)
@@ -77,8 +83,7 @@ class Emitter:
                     bits=bits,
                 )
             )
-            # Later steps of a sequence combine the running value with the last operand.
-            current = [target, *[ref for ref in operands[-1:] if len(units) > 1]]
+            current = [target, *last]
         return target
 
     def shared(self, name: str, operands: Sequence[Ref]) -> Ref:

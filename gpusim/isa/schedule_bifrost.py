@@ -194,7 +194,7 @@ class _Scheduler:
     ) -> None:
         self.ops = ops
         self.rules = rules
-        self.before = dependences(ops, ties, keep_messages_in_order=True)
+        self.before = dependences(ops, ties, order="all")
         self.n_after = [0] * len(ops)
         for earlier in self.before:
             for position in earlier:

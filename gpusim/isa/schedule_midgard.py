@@ -1,14 +1,17 @@
 """Pack micro-operations into Midgard words: arithmetic bundles, load/store words, texture words.
 
 An arithmetic bundle has two stages. Stage 1 is VMUL (a vector) and SADD (one component); stage 2
-is VADD, SMUL and LUT, and may use what stage 1 made; a branch closes the bundle. A select needs
-its condition, and a branch its, from stage 1 of its own bundle: the comparison itself when it is
-used once, else a move.
+is VADD, SMUL and LUT, and may use what stage 1 made; a branch closes the bundle. A select or a
+branch needs its condition from its own bundle: the comparison itself when nobody else reads it,
+else a move. One bundle serves one condition.
+
+The scheduler fills a block backwards and prefers what shortens live ranges, because the number of
+registers decides how many work-items a core can hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpusim.isa.dependence import dependences
@@ -16,6 +19,7 @@ from gpusim.isa.machine import ALU, BARRIER, BRANCH, LOAD, STORE, TEXTURE, Micro
 from gpusim.isa.table import IsaTable
 
 STAGE = {"VMUL": 1, "SADD": 1, "VADD": 2, "SMUL": 2, "LUT": 2, "BR": 3}
+"""Stage of a bundle in which each slot works."""
 UNIT_SETS = {
     "ADD": ("SADD", "VADD"),
     "MUL": ("SMUL", "VMUL"),
@@ -28,9 +32,10 @@ UNIT_SETS = {
     "VADD": ("VADD",),
     "BR": ("BR",),
 }
-"""Slots that each unit set of the table allows, cheapest first."""
-_SCALAR_SLOTS = frozenset({"SADD", "SMUL"})
+"""Slots that each unit set of the table allows."""
+SCALAR_SLOTS = frozenset({"SADD", "SMUL"})
 _SCALAR_BITS = 32
+_CONSTANT_BYTES = 4
 
 
 @dataclass(slots=True)
@@ -54,19 +59,36 @@ class Word:
 def allowed_slots(op: MicroOp) -> tuple[str, ...]:
     """Return the slots that may execute `op`: scalar units take one component of 32 bits."""
     is_scalar = op.lanes == 1 and op.bits <= _SCALAR_BITS
-    return tuple(slot for slot in UNIT_SETS[op.unit] if is_scalar or slot not in _SCALAR_SLOTS) or (
-        "VADD",
-    )
+    return tuple(
+        slot for slot in UNIT_SETS[op.unit] if is_scalar or slot not in SCALAR_SLOTS
+    ) or ("VADD",)
 
 
 def constant_bytes(ops: Sequence[MicroOp]) -> int:
     """Return the bytes of embedded constants that a bundle needs."""
     constants = {word for op in ops for word in op.words if word.startswith("c")}
-    return 4 * len(constants)
+    return _CONSTANT_BYTES * len(constants)
+
+
+def takes_condition(op: MicroOp) -> bool:
+    """Return whether `op` reads a condition that its own bundle has to make."""
+    return op.unit == "SEL" or (op.kind == BRANCH and op.name == "branch")
+
+
+def access_cycles(op: MicroOp) -> float:
+    """Return the load/store pipe cycles of one access: two share a word up to 64 bits."""
+    narrow_bytes = 8
+    if op.kind not in (LOAD, STORE):
+        return 1.0
+    return 0.5 if op.bytes <= narrow_bytes else 1.0
 
 
 def schedule_midgard(
-    ops: Sequence[MicroOp], table: IsaTable, ties: Sequence[tuple[int, int]] = ()
+    ops: Sequence[MicroOp],
+    table: IsaTable,
+    ties: Sequence[tuple[int, int]] = (),
+    live_out: Collection[int] = (),
+    register_words: Mapping[int, int] | None = None,
 ) -> list[Word]:
     """Schedule one basic block.
 
@@ -78,87 +100,167 @@ def schedule_midgard(
         Rules of the family.
     ties : sequence of (int, int)
         (phi, value) pairs that share a register.
+    live_out : collection of int
+        Registers needed after the block.
+    register_words : mapping, optional
+        32-bit words of each virtual register; 1 where not given.
 
     Returns
     -------
     list of Word
-        In issue order; every operation stands in exactly one word.
+        In issue order. Every operation stands in exactly one word; moves of conditions are added.
     """
-    return _Scheduler(ops, table, ties).run()
+    return _Scheduler(ops, table, ties, set(live_out), register_words or {}).run()
 
 
 class _Scheduler:
     def __init__(
-        self, ops: Sequence[MicroOp], table: IsaTable, ties: Sequence[tuple[int, int]]
+        self,
+        ops: Sequence[MicroOp],
+        table: IsaTable,
+        ties: Sequence[tuple[int, int]],
+        live: set[int],
+        register_words: Mapping[int, int],
     ) -> None:
         self.ops = ops
-        self.before = dependences(ops, ties)
+        self.before = dependences(ops, ties, order="spaces")
+        self.n_after = [0] * len(ops)
+        for earlier in self.before:
+            for position in earlier:
+                self.n_after[position] += 1
+        self.ready = {p for p, count in enumerate(self.n_after) if count == 0}
         self.max_constants = int(table.rule("constant_bytes_per_bundle"))
         self.per_word = int(table.rule("operations_per_load_store_word"))
-        self.done: set[int] = set()
-        self.remaining = list(range(len(ops)))
+        self.register_words = register_words
+        self.phi_of = {value: phi for phi, value in ties}
+        self.live = {self._root(number) for number in live}
+        self.n_readers: dict[int, int] = {}
+        for op in ops:
+            for number in set(op.reads):
+                self.n_readers[number] = self.n_readers.get(number, 0) + 1
+        self.is_needed_later = set(live)
 
     def run(self) -> list[Word]:
         words = []
-        while self.remaining:
+        while self.ready:
             words.append(self._next_word())
+        words.reverse()
         return words
 
-    def _ready(self, extra: set[int]) -> list[int]:
-        done = self.done | extra
-        return [p for p in self.remaining if p not in extra and self.before[p] <= done]
-
     def _next_word(self) -> Word:
-        first = self.ops[self._ready(set())[0]]
-        if first.kind in (ALU, BRANCH):
+        best = self.ops[self._best(self.ready)]
+        if best.kind in (ALU, BRANCH):
             return self._bundle()
-        kind = "tex" if first.kind in (TEXTURE, BARRIER) else "ls"
-        limit = 1 if kind == "tex" else self.per_word
-        word = Word(kind)
-        for position in self._ready(set()):
-            op = self.ops[position]
-            is_same = (op.kind in (TEXTURE, BARRIER)) == (kind == "tex")
-            if op.kind in (ALU, BRANCH) or not is_same or len(word.accesses) == limit:
-                continue
-            word.accesses.append(op)
-            self._finish(position)
+        is_texture = best.kind in (TEXTURE, BARRIER)
+        word = Word("tex" if is_texture else "ls")
+        limit = 1 if is_texture else self.per_word
+        candidates = {
+            p
+            for p in self.ready
+            if self.ops[p].kind not in (ALU, BRANCH)
+            and (self.ops[p].kind in (TEXTURE, BARRIER)) == is_texture
+        }
+        chosen = []
+        while candidates and len(chosen) < limit:
+            position = self._best(candidates)
+            candidates.remove(position)
+            chosen.append(position)
+            self._touch(self.ops[position])
+        for position in chosen:
+            self._release(position)
+        word.accesses = [self.ops[position] for position in sorted(chosen)]
         return word
+
+    # -- arithmetic bundles -----------------------------------------------------------------
 
     def _bundle(self) -> Word:
         word = Word("alu")
-        taken: dict[int, int] = {}
-        has_grown = True
-        while has_grown:
-            has_grown = False
-            for position in self._ready(set(taken)):
-                op = self.ops[position]
-                slot = self._slot(op, position, word, taken) if op.kind in (ALU, BRANCH) else None
-                if slot is not None:
-                    word.slots[slot] = op
-                    taken[position] = STAGE[slot]
-                    has_grown = True
-        for position in list(taken):
-            self._finish(position)
+        branch = self._choose("BR", word)
+        self._settle([branch])
+        if branch is not None and takes_condition(self.ops[branch]):
+            self._condition(self.ops[branch], "SMUL", word)
+        second = [self._choose("SMUL", word)]
+        for is_move in (False, True):
+            second += [self._choose(slot, word, is_move) for slot in ("LUT", "VADD")]
+        self._settle(second)
+        for slot in ("VADD", "SMUL"):
+            op = word.slots.get(slot)
+            if op is not None and takes_condition(op):
+                self._condition(op, "VMUL" if op.lanes > 1 else "SADD", word)
+        self._settle([self._choose(slot, word) for slot in ("SADD", "VMUL")])
         return word
 
-    def _slot(self, op: MicroOp, position: int, word: Word, taken: dict[int, int]) -> str | None:
-        """Return a free slot whose stage comes after everything `op` needs."""
-        earliest = 1 + max((taken[p] for p in self.before[position] if p in taken), default=0)
-        if constant_bytes([*word.ops, op]) > self.max_constants:
+    def _choose(self, slot: str, word: Word, is_move: bool | None = None) -> int | None:
+        """Put the best operation into a free slot; it is released with its stage."""
+        if slot in word.slots:
             return None
-        for slot in allowed_slots(op):
-            if slot not in word.slots and STAGE[slot] >= earliest:
-                return slot
-        return None
+        has_condition = any(takes_condition(op) for op in word.slots.values())
+        candidates = {
+            position
+            for position in self.ready
+            if self._may_take(self.ops[position], slot, word, has_condition)
+            and (is_move is None or is_move == (self.ops[position].unit == "ANY"))
+        }
+        if not candidates:
+            return None
+        position = self._best(candidates)
+        self.ready.remove(position)
+        word.slots[slot] = self.ops[position]
+        self._touch(self.ops[position])
+        return position
 
-    def _finish(self, position: int) -> None:
-        self.done.add(position)
-        self.remaining.remove(position)
+    def _may_take(self, op: MicroOp, slot: str, word: Word, has_condition: bool) -> bool:
+        return (
+            op.kind in (ALU, BRANCH)
+            and slot in allowed_slots(op)
+            and not (has_condition and takes_condition(op))
+            and constant_bytes([*word.ops, op]) <= self.max_constants
+        )
 
+    def _condition(self, user: MicroOp, slot: str, word: Word) -> None:
+        """Make the condition of `user` in `slot`: its comparison, or a move."""
+        number = user.reads[0] if user.reads else -1
+        maker = next((p for p in self.ready if number in self.ops[p].writes), -1)
+        is_private = self.n_readers.get(number) == 1 and number not in self.is_needed_later
+        if maker >= 0 and is_private and slot in allowed_slots(self.ops[maker]):
+            self.ready.remove(maker)
+            word.slots[slot] = self.ops[maker]
+            self._touch(self.ops[maker])
+            self._settle([maker])
+        else:
+            word.slots[slot] = MicroOp(
+                name="mov", unit="ANY", reads=user.reads[:1], writes=(), line=user.line
+            )
 
-def access_cycles(op: MicroOp) -> float:
-    """Return the load/store pipe cycles of one access: two share a word up to 64 bits."""
-    narrow_bytes = 8
-    if op.kind not in (LOAD, STORE):
-        return 1.0
-    return 0.5 if op.bytes <= narrow_bytes else 1.0
+    def _settle(self, positions: Sequence[int | None]) -> None:
+        for position in positions:
+            if position is not None:
+                self._release(position)
+
+    # -- readiness and live ranges ----------------------------------------------------------
+
+    def _release(self, position: int) -> None:
+        self.ready.discard(position)
+        for earlier in self.before[position]:
+            self.n_after[earlier] -= 1
+            if self.n_after[earlier] == 0:
+                self.ready.add(earlier)
+
+    def _root(self, number: int) -> int:
+        return self.phi_of.get(number, number)
+
+    def _touch(self, op: MicroOp) -> None:
+        self.live.difference_update(self._root(number) for number in op.writes)
+        self.live.update(self._root(number) for number in (*op.reads, *op.staging))
+
+    def _live_effect(self, op: MicroOp) -> int:
+        """Return the words that become live less those that end, going backwards."""
+        made = {self._root(number) for number in op.writes} & self.live
+        needed = {self._root(number) for number in (*op.reads, *op.staging)} - self.live
+        return self._size(needed) - self._size(made)
+
+    def _size(self, numbers: Collection[int]) -> int:
+        return sum(self.register_words.get(number, 1) for number in numbers)
+
+    def _best(self, candidates: Collection[int]) -> int:
+        return min(candidates, key=lambda p: (self._live_effect(self.ops[p]), -p))

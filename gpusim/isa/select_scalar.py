@@ -168,11 +168,14 @@ class ScalarSelector:
                 for lanes in operands
                 for ref in self._gather([lanes[min(lane, len(lanes) - 1)] for lane in group])
             ]
+            last, n_leading = current[-1:], 2
+            if len(classes) > 1 and len(current) > n_leading:
+                current = current[:-1]
             for name in classes:
                 target = self.emitter.chain(
                     name, current, words=words, lanes=len(group), bits=kind.bits
                 )
-                current = [target, *current[1:]]
+                current = [target, *last]
             result.extend([current[0]] * len(group))
         return result
 
