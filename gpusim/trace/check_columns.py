@@ -34,8 +34,8 @@ def nulls(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     return mask
 
 
-def text_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the distinct texts of a column and, per row, which of them; -1 for null."""
+def text_codes(column: pa.ChunkedArray) -> tuple[list[Any], NDArray[np.int64]]:
+    """Return the distinct texts or byte strings of a column and which each row has; -1: null."""
     import pyarrow as pa
 
     encoded = column.combine_chunks()

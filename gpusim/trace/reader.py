@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpusim.errors import TraceError, located
-from gpusim.trace import check_references, schema, strict_json
+from gpusim.trace import check_objects, check_queues, schema, strict_json
 from gpusim.trace.blobs import StoredBlobs
 from gpusim.trace.check_columns import check_columns, integers
-from gpusim.trace.check_references import Objects
+from gpusim.trace.check_objects import Objects
 from gpusim.trace.manifest import Manifest, parse
 from gpusim.trace.parquet import read_parquet
 from gpusim.trace.records import Buffer, Image, Kernel, Program, Sampler, Trace
@@ -255,7 +255,7 @@ def assemble(
         for position in range(tables[name].n_chunks):
             check_columns(tables[name], position)
         if name != "args":
-            check_references.unique_by_id(tables[name])
+            check_objects.unique_by_id(tables[name])
     objects = Objects(
         programs=_programs(tables["programs"]),
         kernels=_objects(Kernel, tables["kernels"]),
@@ -264,20 +264,20 @@ def assemble(
         images=_objects(Image, tables["images"]),
         blobs=None if manifest.blobs_omitted else manifest.blobs,
     )
-    check_references.check_objects(objects, tables)
-    check_references.check_arguments(objects, tables["args"])
+    check_objects.check_objects(objects, tables)
+    check_objects.check_arguments(objects, tables["args"])
     arguments = ArgumentTable(tables["args"])
     launches, commands = tables["launches"], tables["commands"]
-    order = check_references.QueueOrder()
+    order = check_queues.QueueOrder()
     untimed = 0
     for position in range(launches.n_chunks):
         check_columns(launches, position)
-        check_references.check_launches(objects, launches, arguments, position)
+        check_queues.check_launches(objects, launches, arguments, position)
         order.add(launches, position)
         untimed += int((integers(launches.chunk(position)["end_ns"], 0) == 0).sum())
     for position in range(commands.n_chunks):
         check_columns(commands, position)
-        check_references.check_commands(objects, commands, position)
+        check_queues.check_commands(objects, commands, position)
         order.add(commands, position)
     order.check(launches, commands)
     _check_untimed(where, manifest, untimed)

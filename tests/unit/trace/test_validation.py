@@ -182,10 +182,10 @@ CONTRADICTIONS = {
         r"argument of kind buffer \(expected ref",
     ),
     "value with ref": (with_argument(ref=1), r"argument of kind value \(expected no ref"),
-    "local with value": (with_argument(kind=LOCAL), "argument of kind local"),
+    "local with value": (with_argument(kind=LOCAL), "value of an argument set by reference"),
     "value of another length": (
         with_argument(value=b"12345"),
-        r"argument value has another length than size_bytes \(expected 4, found 5\)",
+        r"argument value has another length than size_bytes \(expected equal lengths, found 5\)",
     ),
     "huge value": (with_argument(value=None, size_bytes=2**21), "argument too large"),
     "arguments out of order": (
