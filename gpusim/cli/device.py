@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -17,14 +18,30 @@ def register(app: typer.Typer) -> None:
     @app.command("device")
     def device(
         model: str = typer.Argument(
-            ..., metavar="ID", help="Id (see `gpusim devices`) or YAML file; :VIEW for a view."
+            ...,
+            metavar="ID|new",
+            help="Id (see `gpusim devices`) or YAML file, :VIEW for a view; `new` drafts a model.",
         ),
         as_json: bool = JsonOption,
         as_csv: bool = CsvOption,
+        clinfo: Path = typer.Option(
+            None, "--from", metavar="FILE", help="With `new`: what clinfo printed on the board."
+        ),
+        clock: float = typer.Option(None, "--clock", metavar="MHZ", help="With `new`: GPU clock."),
+        dram: float = typer.Option(
+            None, "--dram", metavar="GB/S", help="With `new`: peak of the external memory."
+        ),
+        new_id: str = typer.Option(None, "--id", help="With `new`: id of the model."),
+        output: Path = typer.Option(
+            None, "-o", "--output", metavar="FILE", help="With `new`: file to write, <id>.yaml."
+        ),
     ) -> None:
-        """Show every figure of a device model: value, unit, kind, source, note."""
+        """Show every figure of a device model, or draft a model of a new board."""
         from gpusim.device import load_device
 
+        if model == "new":
+            _draft(clinfo, clock, dram, new_id, output)
+            return
         spec = load_device(model)
         if as_json:
             print_json(_payload(spec))
@@ -32,6 +49,36 @@ def register(app: typer.Typer) -> None:
             print_csv(_COLUMNS, [_row(path, q) for path, q in spec.figures().items()])
         else:
             _print(spec)
+
+
+def _draft(
+    clinfo: Path | None,
+    clock: float | None,
+    dram: float | None,
+    new_id: str | None,
+    output: Path | None,
+) -> None:
+    """Write a model, never over an existing file."""
+    from gpusim.device.new_model import new_model
+    from gpusim.errors import DeviceError, OutputError, located
+
+    if clinfo is None:
+        raise DeviceError(located("device new", "nothing to start from", expected="--from FILE"))
+    try:
+        text = clinfo.read_text(errors="replace")
+    except OSError as error:
+        raise DeviceError(located(clinfo, "cannot be read", found=error.strerror)) from None
+    name, model = new_model(
+        text, str(clinfo), clock_mhz=clock, dram_gb_per_s=dram, device_id=new_id
+    )
+    path = output or Path(f"{name}.yaml")
+    try:
+        with path.open("x") as stream:
+            stream.write(model)
+    except OSError as error:
+        raise OutputError(located(path, "cannot be written", found=error.strerror)) from None
+    print(f"{path}: a model of {name}; every figure is assumed until you check it:")
+    print(f"gpusim device {path if path.suffix == '.yaml' else path.resolve()}")
 
 
 def _payload(spec: Any) -> dict[str, Any]:

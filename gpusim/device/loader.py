@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gpusim.device.figure import did_you_mean
+from gpusim.device.layer import read_text
 from gpusim.device.model_file import ModelFile, read_model
 from gpusim.device.plausible import check_plausible
 from gpusim.device.quantity import Quantity
@@ -70,6 +71,24 @@ def load_device(id_or_path: str | Path) -> DeviceSpec:
     return _build(model, view, file)
 
 
+def parse_device(text: str, file: str) -> DeviceSpec:
+    """Check the text of a model and return its main view.
+
+    Parameters
+    ----------
+    text : str
+        YAML; it may extend the parts that ship.
+    file : str
+        Name for messages and provenance.
+
+    Raises
+    ------
+    DeviceError
+        As :func:`load_device`.
+    """
+    return _build(read_model(text, file, (device_models_dir(),)), "", file)
+
+
 def _shipped() -> list[str]:
     return sorted(path.stem for path in device_models_dir().glob("*.yaml"))
 
@@ -93,7 +112,7 @@ def _unknown_device(name: str) -> DeviceError:
 
 def _read(path: Path, file: str) -> ModelFile:
     roots = (path.parent, device_models_dir())
-    return read_model(path, file, tuple(dict.fromkeys(roots)))
+    return read_model(read_text(path, file), file, tuple(dict.fromkeys(roots)))
 
 
 def _build(model: ModelFile, view: str, file: str) -> DeviceSpec:

@@ -50,12 +50,12 @@ class ModelFile:
     """Parts merged so far: a part counts once, where it is first named."""
 
 
-def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
-    """Read the model at `path` and every part it extends.
+def read_model(text: str, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
+    """Read a model and every part it extends.
 
     Parameters
     ----------
-    path : Path
+    text : str
         The YAML file.
     shown_as : str
         Its name in messages and in provenance.
@@ -71,9 +71,9 @@ def read_model(path: Path, shown_as: str, roots: tuple[Path, ...]) -> ModelFile:
     Raises
     ------
     DeviceError
-        If a file is missing or malformed.
+        If a part is missing, or any of the files malformed.
     """
-    document = parse_mapping(read_text(path, shown_as), shown_as, _MODEL_KEYS)
+    document = parse_mapping(text, shown_as, _MODEL_KEYS)
     model = ModelFile(identity=_identity(document, shown_as))
     _merge(model, layer_of(document, shown_as), shown_as, roots, (shown_as,))
     views = document.get("views", {})
