@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 import numpy as np
 
@@ -54,6 +54,15 @@ class Execution(IntEnum):
     INEXACT = 4
 
 
+class LaunchFlags(IntFlag):
+    """Which sizes follow a launch record, one per dimension: global always, then these."""
+
+    LOCAL = 1
+    OFFSET = 2
+    WIDE = 4
+    """Sizes are u64, not u32."""
+
+
 class ContentState(IntEnum):
     """What is known of the bytes that a command carried."""
 
@@ -71,15 +80,14 @@ LAUNCH = np.dtype(
         ("rc", "<i4"),
         ("duration_ns", "<u4"),
         ("dimensions", "u1"),
-        ("has_local", "u1"),
-        ("has_offset", "u1"),
+        ("flags", "u1"),
         ("execution", "u1"),
+        ("reserved", "u1"),
         ("waits", "<u4"),
-        ("global", "<u8", 3),
-        ("local", "<u8", 3),
-        ("offset", "<u8", 3),
     ]
 )
+"""Followed by the sizes, see `LaunchFlags`, and the wait list."""
+
 TIMES = np.dtype(
     [
         ("sequence", "<u4"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from gpusim.capture.raw_layout import (
     TIMES,
     ContentState,
     Execution,
+    LaunchFlags,
     Record,
 )
 from gpusim.capture.raw_objects import Objects
@@ -42,6 +42,8 @@ _COMMAND_KINDS = {
 _LISTED_FAILURES = 100
 """Failed launches that the manifest lists one by one."""
 _MAX_EXTENT = 2**32
+_MAX_OFFSET = 2**48
+_MAX_NS = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +87,80 @@ def read_queues(frames: Frames, objects: Objects) -> QueueRecords:
 def _read_times(frames: Frames) -> dict[int, DeviceTimes]:
     """Return the device times by sequence number; a launch run in parts spans all of them."""
     times: dict[int, DeviceTimes] = {}
-    columns = frames.packed(frames.of_type(Record.TIMES), TIMES)
-    for sequence, _, *nanoseconds in columns.tolist():
-        if max(nanoseconds) >= 2**62:
-            continue
-        queued, submit, start, end = nanoseconds
-        before = times.get(sequence)
-        if before is not None:
-            queued = min(queued, before.queued_ns)
-            submit = min(submit, before.submit_ns)
-            start = min(start, before.start_ns)
-            end = max(end, before.end_ns)
-        times[sequence] = DeviceTimes(
-            queued_ns=queued, submit_ns=submit, start_ns=start, end_ns=end
-        )
+    for index in frames.of_type(Record.TIMES).tolist():
+        batch = frames.payload(index)
+        if len(batch) % TIMES.itemsize:
+            raise TraceError(
+                located(
+                    frames.where(index),
+                    "damaged",
+                    expected=f"a multiple of {TIMES.itemsize} bytes",
+                    found=len(batch),
+                )
+            )
+        for sequence, _, *nanoseconds in np.frombuffer(batch, dtype=TIMES).tolist():
+            queued, submit, start, end = nanoseconds
+            if max(nanoseconds) >= _MAX_NS:
+                continue
+            before = times.get(sequence)
+            if before is not None:
+                queued = min(queued, before.queued_ns)
+                submit = min(submit, before.submit_ns)
+                start = min(start, before.start_ns)
+                end = max(end, before.end_ns)
+            times[sequence] = DeviceTimes(
+                queued_ns=queued, submit_ns=submit, start_ns=start, end_ns=end
+            )
     return times
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sizes:
+    """Global size, local size and offset of some launches; unused dimensions are 1, 1, 0."""
+
+    values: NDArray[np.int64]
+    """Shape (n, 3, 3): launch, one of the three, dimension."""
+    n_bytes: NDArray[np.int64]
+    """Shape (n,): bytes that the sizes take in the record."""
+
+
+def _read_sizes(frames: Frames, indices: NDArray[np.int64], rows: NDArray[np.void]) -> _Sizes:
+    """Unpack the sizes of all launches, one group of equal layout at a time."""
+    values = np.empty((len(rows), 3, 3), dtype=np.int64)
+    values[:] = [[1] * 3, [1] * 3, [0] * 3]
+    n_bytes = np.zeros(len(rows), dtype=np.int64)
+    start = frames.start[indices] + HEAD_BYTES + LAUNCH.itemsize
+    room = frames.start[indices] + frames.length[indices] - 4 - start
+    dimensions, flags = rows["dimensions"].astype(np.int64), rows["flags"].astype(np.int64)
+    layout = dimensions * 8 + flags
+    for code in np.unique(layout).tolist():
+        dims, flag = divmod(code, 8)
+        members = np.flatnonzero(layout == code)
+        lists = [0]
+        lists += [1] if flag & LaunchFlags.LOCAL else []
+        lists += [2] if flag & LaunchFlags.OFFSET else []
+        item = 8 if flag & LaunchFlags.WIDE else 4
+        size = len(lists) * dims * item
+        short = room[members] < size
+        if not 1 <= dims <= 3 or flags[members[0]] > 7 or short.any():
+            # Of a launch that failed even these may be wrong; it is only counted.
+            broken = members[(rows["rc"][members] == 0) & (short | (not 1 <= dims <= 3))]
+            if len(broken):
+                raise TraceError(
+                    located(
+                        frames.where(int(indices[broken[0]])),
+                        "impossible NDRange",
+                        expected="1 to 3 dimensions and their sizes",
+                        found=f"{dims} dimensions",
+                    )
+                )
+            continue
+        at = start[members][:, None] + np.arange(size)
+        packed = np.ascontiguousarray(frames.data[at]).view(f"<u{item}").astype(np.int64)
+        for position, which in enumerate(lists):
+            values[members, which, :dims] = packed[:, position * dims : (position + 1) * dims]
+        n_bytes[members] = size
+    return _Sizes(values=values, n_bytes=n_bytes)
 
 
 def _waits(
@@ -133,17 +194,27 @@ def _read_launches(
     indices = frames.of_type(Record.LAUNCH)
     rows = frames.packed(indices, LAUNCH)
     _check_rising(frames, indices, rows["sequence"])
+    sizes = _read_sizes(frames, indices, rows)
+    succeeded = rows["rc"] == 0
+    _check_sizes(frames, indices, sizes, succeeded)
+    codes, counts = np.unique(rows["execution"][succeeded], return_counts=True)
+    executions = {
+        _execution_name(code): count
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True)
+    }
     columns = [rows[name].tolist() for name in LAUNCH.names or ()]
     columns += [column[indices].tolist() for column in (frames.thread, frames.time_ns)]
+    columns += [sizes.n_bytes.tolist(), *(sizes.values[:, which].tolist() for which in range(3))]
+    local_flag = int(LaunchFlags.LOCAL)
     launches: list[Launch] = []
     failed: list[dict[str, Any]] = []
     n_failed = 0
-    executions: Counter[str] = Counter()
     for index, row in zip(indices.tolist(), zip(*columns, strict=True), strict=True):
         (
-            sequence, queue, kernel_id, argument_set, rc, duration, dimensions, has_local, _,
-            execution, n_waits, global_size, local_size, offset, thread, host_ns,
+            sequence, queue, kernel_id, argument_set, rc, duration, dimensions, flags, _,
+            _, n_waits, thread, host_ns, size_bytes, global_size, local_size, offset,
         ) = row  # fmt: skip
+        has_local = flags & local_flag
         kernel = objects.kernels.get(kernel_id)
         if rc != 0:
             n_failed += 1
@@ -165,8 +236,6 @@ def _read_launches(
                     found=_id(kernel_id) if kernel is None else _id(argument_set),
                 )
             )
-        _check_sizes(frames, index, dimensions, global_size, local_size if has_local else ())
-        executions[_execution_name(execution)] += 1
         launches.append(
             Launch(
                 index=len(launches),
@@ -180,7 +249,7 @@ def _read_launches(
                 arguments=objects.argument_sets[argument_set],
                 kernel_id=kernel_id,
                 queue=_id(queue),
-                waits=_waits(frames, index, 0, n_waits, LAUNCH.itemsize),
+                waits=_waits(frames, index, size_bytes, n_waits, LAUNCH.itemsize),
                 thread=thread,
                 host_ns=host_ns,
                 host_duration_ns=duration,
@@ -188,7 +257,7 @@ def _read_launches(
                 times=times.get(sequence),
             )
         )
-    return tuple(launches), tuple(failed), n_failed, dict(sorted(executions.items()))
+    return tuple(launches), tuple(failed), n_failed, executions
 
 
 def _execution_name(code: int) -> str:
@@ -199,18 +268,20 @@ def _execution_name(code: int) -> str:
 
 
 def _check_sizes(
-    frames: Frames, index: int, dimensions: int, global_size: list[int], local_size: Any
+    frames: Frames, indices: NDArray[np.int64], sizes: _Sizes, succeeded: NDArray[np.bool_]
 ) -> None:
-    bad = not 1 <= dimensions <= 3
-    bad |= any(not 0 <= size <= _MAX_EXTENT for size in global_size)
-    bad |= any(not 1 <= size <= _MAX_EXTENT for size in local_size)
-    if bad:
+    low = np.array([0, 1, 0])[:, None]
+    high = np.array([_MAX_EXTENT, _MAX_EXTENT, _MAX_OFFSET])[:, None]
+    bad = ((sizes.values < low) | (sizes.values > high)).any(axis=(1, 2)) & succeeded
+    if bad.any():
+        at = int(np.argmax(bad))
+        global_size, local_size, offset = sizes.values[at].tolist()
         raise TraceError(
             located(
-                frames.where(index),
+                frames.where(int(indices[at])),
                 "impossible NDRange",
-                expected=f"1 to 3 dimensions, sizes up to {_MAX_EXTENT}",
-                found=f"{dimensions} dimensions, global {global_size}, local {local_size}",
+                expected=f"sizes up to {_MAX_EXTENT}",
+                found=f"global {global_size}, local {local_size}, offset {offset}",
             )
         )
 

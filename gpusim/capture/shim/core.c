@@ -159,6 +159,7 @@ static void note(const char *what, const char *detail) {
  * another thread) and never at exit (the driver may be gone).
  */
 #define HARVEST_INTERVAL 64
+#define TIMES_BATCH 1024
 
 struct pending {
     cl_event event;
@@ -245,8 +246,11 @@ static void harvest(int all) {
         CALL(clReleaseEvent, items[i].event);
     }
     lock();
-    for (size_t i = 0; i < done; i++)
-        log_record(RECORD_TIMES, now_ns(), &times[i], sizeof times[i], NULL, 0);
+    /* A batch is one record, kept small enough for any reader. */
+    for (size_t i = 0; i < done; i += TIMES_BATCH) {
+        size_t n = done - i < TIMES_BATCH ? done - i : TIMES_BATCH;
+        log_record(RECORD_TIMES, now_ns(), &times[i], n * sizeof *times, NULL, 0);
+    }
     if (!g_pending.capacity) {
         g_pending.items = items;
         g_pending.count = left;

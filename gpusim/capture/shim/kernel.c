@@ -64,6 +64,9 @@ static void record_kernel(cl_kernel handle, cl_program program, cl_kernel origin
     lock();
     struct kernel *k = object_new(handle, KIND_KERNEL, sizeof *k);
     k->program = object_find(program, KIND_PROGRAM);
+    k->words = k->program && k->program->text
+                   ? words_of_kernel(k->program->text, k->program->size, name)
+                   : WORD_ALL;
     k->count = count;
     k->local_bytes = (uint32_t)local_bytes;
     k->argument_set = NO_ID;

@@ -12,11 +12,15 @@ struct launch_record {
     uint32_t sequence, queue, kernel, argument_set;
     int32_t rc;
     uint32_t duration_ns;
-    uint8_t dimensions, has_local, has_offset, execution;
+    uint8_t dimensions, flags, execution, reserved;
     uint32_t waits;
-    uint64_t global[3], local[3], offset[3];
-    /* waits * u32 */
+    /*
+     * Sizes follow, one per dimension, u32 each or u64 with LAUNCH_WIDE: global, then local with
+     * LAUNCH_LOCAL, then offset with LAUNCH_OFFSET; then waits * u32.
+     */
 };
+
+enum { LAUNCH_LOCAL = 1, LAUNCH_OFFSET = 2, LAUNCH_WIDE = 4 };
 
 struct launch {
     cl_command_queue queue;
@@ -132,22 +136,39 @@ static void split_parts_done(cl_event *parts, cl_uint count, uint32_t sequence, 
         CALL(clReleaseEvent, parts[i]);
 }
 
+/* Append the sizes of a launch to its record; `wide` when one does not fit in 32 bits. */
+static size_t pack_sizes(uint32_t *out, const struct launch *l, uint8_t *flags) {
+    const size_t *lists[3] = {l->global, l->local, l->offset};
+    cl_uint dimensions = l->dimensions <= 3 ? l->dimensions : 0;
+    size_t n = 0;
+    int wide = 0;
+    *flags = (uint8_t)((l->local ? LAUNCH_LOCAL : 0) | (l->offset ? LAUNCH_OFFSET : 0));
+    for (int list = 0; list < 3; list++)
+        for (cl_uint i = 0; lists[list] && i < dimensions; i++)
+            wide |= (uint64_t)lists[list][i] > UINT32_MAX;
+    if (wide)
+        *flags |= LAUNCH_WIDE;
+    for (int list = 0; list < 3; list++)
+        for (cl_uint i = 0; (lists[list] || !list) && i < dimensions; i++) {
+            uint64_t value = lists[list] ? lists[list][i] : 0;
+            out[n++] = (uint32_t)value;
+            if (wide)
+                out[n++] = (uint32_t)(value >> 32);
+        }
+    return n;
+}
+
+#define MOST_SIZES 18
+
 static cl_int launch(const struct launch *l, cl_event *asked) {
-    uint32_t on_stack[64], *waits = on_stack;
+    uint32_t on_stack[64 + MOST_SIZES], *tail = on_stack;
     cl_event parts[8], own;
     cl_uint part_count;
     enum execution how;
     struct launch_record r = {.queue = NO_ID, .kernel = NO_ID, .argument_set = NO_ID,
-                              .dimensions = (uint8_t)l->dimensions, .has_local = l->local != NULL,
-                              .has_offset = l->offset != NULL,
-                              .global = {1, 1, 1}, .local = {1, 1, 1}};
+                              .dimensions = (uint8_t)l->dimensions};
     uint32_t words = WORD_ALL;
     cl_int refused = CL_SUCCESS;
-    for (cl_uint i = 0; l->global && i < l->dimensions && i < 3; i++) {
-        r.global[i] = l->global[i];
-        r.local[i] = l->local ? l->local[i] : 0;
-        r.offset[i] = l->offset ? l->offset[i] : 0;
-    }
     lock();
     struct kernel *k = object_find(l->kernel, KIND_KERNEL);
     struct queue *q = object_find(l->queue, KIND_QUEUE);
@@ -155,7 +176,7 @@ static cl_int launch(const struct launch *l, cl_event *asked) {
         refused = check_launch(l, k);
         r.kernel = k->o.id;
         r.argument_set = kernel_argument_set(k);
-        words = k->program ? k->program->words : WORD_ALL;
+        words = k->words;
     }
     if (q)
         r.queue = q->o.id;
@@ -167,18 +188,19 @@ static cl_int launch(const struct launch *l, cl_event *asked) {
     r.rc = refused ? refused : launch_execute(l, words, slot, &how, parts, &part_count);
     r.duration_ns = duration_since(start);
     r.execution = (uint8_t)how;
-    if (l->count > COUNT(on_stack))
-        waits = must_allocate(l->count * sizeof *waits);
+    if (l->count + MOST_SIZES > COUNT(on_stack))
+        tail = must_allocate((l->count + MOST_SIZES) * sizeof *tail);
+    size_t sizes = pack_sizes(tail, l, &r.flags);
     lock();
     r.sequence = g_sequence++;
-    r.waits = wait_sequences(l->count, l->list, waits);
-    log_record(RECORD_LAUNCH, start, &r, sizeof r, waits, r.waits * sizeof *waits);
+    r.waits = wait_sequences(l->count, l->list, tail + sizes);
+    log_record(RECORD_LAUNCH, start, &r, sizeof r, tail, (sizes + r.waits) * sizeof *tail);
     int keep_marker = how != EXECUTED_SPLIT;
     cl_event keep =
         r.rc == CL_SUCCESS ? event_enqueued(asked, keep_marker ? own : NULL, q, r.sequence) : NULL;
     unlock();
-    if (waits != on_stack)
-        free(waits);
+    if (tail != on_stack)
+        free(tail);
     if (keep_marker)
         event_keep(keep, r.sequence);
     else if (own)

@@ -41,7 +41,8 @@ struct queue {
 
 struct program {
     struct object o;
-    uint32_t words; /* which built-in functions the text names: enum words */
+    char *text; /* of a program built from source, with its headers; else NULL */
+    size_t size;
     int from_source, arg_info_asked, halves_replaced, non_uniform;
     char *options;
 };
@@ -72,6 +73,7 @@ struct kernel {
     struct object o;
     struct program *program;
     uint32_t count, local_bytes, argument_set;
+    uint32_t words; /* which built-in functions it may see: enum words */
     int changed;
     struct argument *arguments;
     struct parameter *parameters;

@@ -33,26 +33,80 @@ static int is_word(char c) {
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+/* The next word of the text from *at on; 0 at the end. */
+static size_t next_word(const char *text, size_t size, size_t *at) {
+    while (*at < size && !is_word(text[*at]))
+        ++*at;
+    size_t end = *at;
+    while (end < size && is_word(text[end]))
+        end++;
+    return end - *at;
+}
+
+static int same_word(const char *text, size_t length, const char *word) {
+    return strlen(word) == length && !memcmp(text, word, length);
+}
+
 /* Which built-in functions the text names. Comments count too: it errs on the careful side. */
 static uint32_t words_in(const char *text, size_t size) {
     uint32_t found = 0;
-    for (size_t i = 0; i < size;) {
-        if (!is_word(text[i])) {
-            i++;
-            continue;
-        }
-        size_t start = i;
-        while (i < size && is_word(text[i]))
-            i++;
+    for (size_t at = 0, length; (length = next_word(text, size, &at)); at += length)
         for (size_t w = 0; w < COUNT(g_words); w++) {
-            size_t length = strlen(g_words[w].word);
-            int prefix = g_words[w].word[length - 1] == '_';
-            if ((prefix ? i - start >= length : i - start == length) &&
-                !memcmp(text + start, g_words[w].word, length))
+            size_t wanted = strlen(g_words[w].word);
+            int prefix = g_words[w].word[wanted - 1] == '_';
+            if ((prefix ? length >= wanted : length == wanted) &&
+                !memcmp(text + at, g_words[w].word, wanted))
                 found |= g_words[w].meaning;
         }
-    }
     return found;
+}
+
+/* End of the function whose head starts at `at`: behind the brace that closes its body. */
+static size_t function_end(const char *text, size_t size, size_t at) {
+    int depth = 0;
+    for (; at < size; at++) {
+        if (text[at] == '{')
+            depth++;
+        else if ((text[at] == '}' && --depth <= 0) || (text[at] == ';' && !depth))
+            return at + 1;
+    }
+    return size;
+}
+
+/* Does the head of the function at `at` have this name in front of its parameters? */
+static int function_named(const char *text, size_t end, size_t at, const char *name) {
+    for (size_t length; (length = next_word(text, end, &at)); at += length) {
+        size_t after = at + length;
+        while (after < end && (text[after] == ' ' || text[after] == '\n'))
+            after++;
+        if (same_word(text + at, length, name) && after < end && text[after] == '(')
+            return 1;
+    }
+    return 0;
+}
+
+/*
+ * The words one kernel may see: those of its own text and of everything that is in no kernel.
+ * All words of the program when the kernel is not found, as when a macro makes its name.
+ */
+static uint32_t words_of_kernel(const char *text, size_t size, const char *name) {
+    uint32_t found = 0;
+    int seen = 0;
+    size_t outside = 0;
+    for (size_t at = 0, length; (length = next_word(text, size, &at)); at += length) {
+        if (!same_word(text + at, length, "kernel") && !same_word(text + at, length, "__kernel"))
+            continue;
+        size_t end = function_end(text, size, at);
+        found |= words_in(text + outside, at - outside);
+        if (function_named(text, end, at, name)) {
+            found |= words_in(text + at, end - at);
+            seen = 1;
+        }
+        outside = at = end;
+        length = 0;
+    }
+    found |= words_in(text + outside, size - outside);
+    return seen ? found : words_in(text, size);
 }
 
 struct program_description {
@@ -60,12 +114,24 @@ struct program_description {
     const char *form; /* source, il, binary, linked */
     const void *data;
     size_t size;
-    uint32_t words;
-    int from_source;
     const cl_program *inputs; /* of a link */
     cl_uint input_count;
     const char *options;
 };
+
+/* What is linked or included belongs to the text of a program. */
+static void program_text_add(struct program *p, const struct program *part) {
+    if (!part || !part->text)
+        return;
+    char *joined = must_allocate(p->size + part->size + 2);
+    if (p->text)
+        memcpy(joined, p->text, p->size);
+    joined[p->size] = '\n';
+    memcpy(joined + p->size + 1, part->text, part->size);
+    free(p->text);
+    p->text = joined;
+    p->size += part->size + 1;
+}
 
 static void record_program(const struct program_description *d) {
     char blob[65];
@@ -74,8 +140,12 @@ static void record_program(const struct program_description *d) {
     text_put(&t, "{");
     lock();
     struct program *p = object_new(d->handle, KIND_PROGRAM, sizeof *p);
-    p->words = d->words;
-    p->from_source = d->from_source;
+    p->from_source = !strcmp(d->form, "source");
+    if (p->from_source) {
+        p->text = must_allocate(d->size + 1);
+        memcpy(p->text, d->data, d->size);
+        p->size = d->size;
+    }
     json_number(&t, "id", p->o.id);
     json_text(&t, "form", d->form);
     if (stored)
@@ -86,7 +156,7 @@ static void record_program(const struct program_description *d) {
         for (cl_uint i = 0; i < d->input_count; i++) {
             struct program *input = object_find(d->inputs[i], KIND_PROGRAM);
             text_format(&t, "%s%lld", i ? "," : "", input ? (long long)input->o.id : -1LL);
-            p->words |= input ? input->words : WORD_ALL;
+            program_text_add(p, input);
             p->non_uniform |= input ? input->non_uniform : 0;
         }
         text_put(&t, "]");
@@ -109,8 +179,7 @@ static cl_program shim_clCreateProgramWithSource(cl_context context, cl_uint cou
         text_append(&source, strings[i],
                     lengths && lengths[i] ? lengths[i] : strlen(strings[i]));
     record_program(&(struct program_description){
-        .handle = program, .form = "source", .data = source.data, .size = source.size,
-        .words = words_in(source.data, source.size), .from_source = 1});
+        .handle = program, .form = "source", .data = source.data, .size = source.size});
     text_free(&source);
     return program;
 }
@@ -121,7 +190,7 @@ static cl_program shim_clCreateProgramWithIL(cl_context context, const void *il,
     cl_program program = CALL(clCreateProgramWithIL, context, il, size, error);
     if (program)
         record_program(&(struct program_description){
-            .handle = program, .form = "il", .data = il, .size = size, .words = WORD_ALL});
+            .handle = program, .form = "il", .data = il, .size = size});
     return program;
 }
 
@@ -138,7 +207,7 @@ static cl_program shim_clCreateProgramWithBinary(cl_context context, cl_uint cou
         note("binary program", "its kernels cannot be counted; let the program build from source");
         record_program(&(struct program_description){
             .handle = program, .form = "binary", .data = count ? binaries[0] : NULL,
-            .size = count ? lengths[0] : 0, .words = WORD_ALL});
+            .size = count ? lengths[0] : 0});
     }
     return program;
 }
@@ -155,6 +224,13 @@ static cl_int shim_clReleaseProgram(cl_program program) {
     object_release(program, KIND_PROGRAM);
     unlock();
     return CALL(clReleaseProgram, program);
+}
+
+static int names_halves(const char *text, size_t size) {
+    for (size_t at = 0, length; (length = next_word(text, size, &at)); at += length)
+        if (length >= 4 && !memcmp(text + at, "half", 4))
+            return 1;
+    return 0;
 }
 
 enum removal { REMOVE_ARM_FLAGS = 1, REMOVE_STANDARD = 2, REMOVE_ARM_DEFINES = 4 };
@@ -273,8 +349,8 @@ static void record_build(const struct build *b, const char *executed, cl_int rc,
         text_put(&t, "[");
         for (cl_uint i = 0; i < b->header_count; i++) {
             struct program *header = object_find(b->headers[i], KIND_PROGRAM);
-            if (p && header)
-                p->words |= header->words;
+            if (p)
+                program_text_add(p, header);
             text_put(&t, i ? ",[" : "[");
             json_string(&t, b->header_names[i], strlen(b->header_names[i]));
             text_format(&t, ",%lld]", header ? (long long)header->o.id : -1LL);
@@ -285,20 +361,36 @@ static void record_build(const struct build *b, const char *executed, cl_int rc,
     unlock();
 }
 
+/* Does the real device's compiler know the language version that is asked for? */
+static int standard_known(const struct build *b) {
+    const char *asked = b->asked ? strstr(b->asked, "-cl-std=CL") : NULL;
+    cl_device_id device = b->device_count ? b->devices[0] : NULL;
+    char version[128] = "";
+    if (!device)
+        CALL(clGetProgramInfo, b->program, CL_PROGRAM_DEVICES, sizeof device, &device, NULL);
+    if (!asked || CALL(clGetDeviceInfo, device, CL_DEVICE_OPENCL_C_VERSION, sizeof version,
+                       version, NULL) != CL_SUCCESS)
+        return 1;
+    return packed_version(asked + strlen("-cl-std=CL")) <= packed_version(version);
+}
+
 /*
  * Build with the options as asked, argument information added; where the impersonated device
- * has options that the runtime below has not, with less and less of them. A dry run may also
- * stand floats in for halves: its kernels are never executed, only their names and parameters
- * matter.
+ * has options that the runtime below has not, with other sets of them. A dry run may also stand
+ * floats in for halves: its kernels are never executed, only their names and parameters matter.
  */
 static cl_int build(const struct build *b) {
-    static const unsigned removals[] = {
-        REMOVE_ARM_FLAGS, REMOVE_ARM_FLAGS | REMOVE_STANDARD,
-        REMOVE_ARM_FLAGS | REMOVE_STANDARD | REMOVE_ARM_DEFINES};
+    unsigned removals[] = {REMOVE_ARM_FLAGS, REMOVE_ARM_FLAGS | REMOVE_STANDARD,
+                           REMOVE_ARM_FLAGS | REMOVE_STANDARD | REMOVE_ARM_DEFINES};
     lock();
     struct program *p = object_find(b->program, KIND_PROGRAM);
     int from_source = p && p->from_source;
+    int has_halves = from_source && names_halves(p->text, p->size);
     unlock();
+    if (g_profile.active && !standard_known(b)) {
+        removals[0] |= REMOVE_STANDARD;
+        removals[1] &= ~(unsigned)REMOVE_STANDARD;
+    }
     const char *added = from_source && !(b->asked && strstr(b->asked, "-cl-kernel-arg-info"))
                             ? "-cl-kernel-arg-info"
                             : NULL;
@@ -306,12 +398,13 @@ static cl_int build(const struct build *b) {
     unsigned first = g_profile.active ? removals[0] : 0;
     char *executed = options_without(b->asked, first, added);
     cl_int rc = build_once(b, executed), first_rc = rc;
-    int halves = 0;
+    int halves = 0, attempts = 1;
     for (size_t i = 1; g_profile.active && build_failed(rc) && i < COUNT(removals); i++) {
         char *fewer = options_without(b->asked, removals[i], added);
         char *before = options_without(b->asked, removals[i - 1], added);
         if (strcmp(fewer, before)) {
             rc = build_once(b, fewer);
+            attempts++;
             free(executed);
             executed = strdup(fewer);
         }
@@ -326,6 +419,7 @@ static cl_int build(const struct build *b) {
             text_format(&with, " -Dhalf%d=float%d", n, n);
         char *replaced = options_without(b->asked, removals[1], with.data);
         rc = build_once(b, replaced);
+        attempts++;
         halves = rc == CL_SUCCESS;
         if (halves) {
             free(executed);
@@ -340,8 +434,11 @@ static cl_int build(const struct build *b) {
         /* Leave the log of the build that the program asked for, not of an attempt of ours. */
         free(executed);
         executed = options_without(b->asked, first, added);
-        rc = rc == first_rc && first == removals[0] ? build_once(b, executed) : rc;
-        note("build failed", "a program did not build on the runtime below; half precision needs a runtime with cl_khr_fp16, or --dry");
+        rc = attempts > 1 ? build_once(b, executed) : first_rc;
+        note("build failed",
+             has_halves ? "a program with half precision did not build on the runtime below; it "
+                          "needs one with cl_khr_fp16, or --dry"
+                        : "a program did not build on the runtime below");
     }
     record_build(b, executed, rc, halves, start);
     free(executed);
