@@ -203,11 +203,21 @@ class _Scheduler:
         }
         if not candidates:
             return None
-        position = self._best(candidates)
+        chained = {p for p in candidates if slot == "VADD" and self._has_product(p)}
+        position = self._best(chained or candidates)
         self.ready.remove(position)
         word.slots[slot] = self.ops[position]
         self._touch(self.ops[position])
         return position
+
+    def _has_product(self, position: int) -> bool:
+        """Return whether a multiply can move into stage 1 once the operation is placed."""
+        return any(
+            self.n_after[earlier] == 1 and "VMUL" in allowed_slots(self.ops[earlier])
+            and self.ops[earlier].unit in ("MUL", "FMUL", "VMUL")
+            for earlier in self.before[position]
+            if self.ops[earlier].kind == ALU
+        )
 
     def _may_take(self, op: MicroOp, slot: str, word: Word, has_condition: bool) -> bool:
         return (
@@ -263,4 +273,4 @@ class _Scheduler:
         return sum(self.register_words.get(number, 1) for number in numbers)
 
     def _best(self, candidates: Collection[int]) -> int:
-        return min(candidates, key=lambda p: (self._live_effect(self.ops[p]), -p))
+        return min(candidates, key=lambda p: (self._live_effect(self.ops[p]), self.ops[p].kind in (ALU, BRANCH), -p))

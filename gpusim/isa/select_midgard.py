@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpusim.compiler.kernel_ir import ValueType
-from gpusim.isa.addresses import SUM, AddressSelector
+from gpusim.isa.addresses import AddressSelector
 from gpusim.isa.ir_view import IRView
 from gpusim.isa.machine import MachineKernel
+from gpusim.isa.pack_midgard import fill_address_registers, pack_scalars
 from gpusim.isa.select_scalar import ScalarSelector
 from gpusim.isa.table import IsaTable
 from gpusim.isa.values import Ref, is_zero
@@ -38,7 +39,10 @@ def select_midgard(view: IRView, table: IsaTable) -> MachineKernel:
     CompileError
         The kernel uses a function or instruction that no table entry covers.
     """
-    return _MidgardSelector(view, table).run()
+    machine = _MidgardSelector(view, table).run()
+    pack_scalars(machine)
+    fill_address_registers(machine)
+    return machine
 
 
 class _MidgardAddresses(AddressSelector):
@@ -48,14 +52,9 @@ class _MidgardAddresses(AddressSelector):
     add_class = "iadd"
 
     def for_message(self, ref: Ref) -> list[Ref]:
-        """Return what the word reads: each address register is filled by a move."""
-        if ref.kind == SUM:
-            base, index, _ = self._sums[int(ref.name)]
-            parts = [part for part in (base, index) if not is_zero(part)]
-        else:
-            bare = ref._replace(offset=0)
-            parts = [] if is_zero(bare) else [bare]
-        return [self._emitter.chain("address_add", [part]) for part in parts]
+        """Return the sum that the word reads; the word adds a constant by itself."""
+        bare = ref._replace(offset=0)
+        return [] if is_zero(bare) else [self.materialise(bare)]
 
 
 class _MidgardSelector(ScalarSelector):
