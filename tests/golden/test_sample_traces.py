@@ -7,6 +7,11 @@ Launches: names, order and sizes that ACL v19.02 enqueues for this layer on a Ma
 
 import csv
 import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -14,7 +19,8 @@ import yaml
 
 from gpusim.resources import traces_dir
 from gpusim.trace import load_trace
-from tests.conftest import shared_dir
+from gpusim.trace.scrub import scrub
+from tests.conftest import need, shared_dir
 
 TRACES = traces_dir()
 MANIFEST = yaml.safe_load((TRACES / "MANIFEST.yaml").read_text(encoding="utf-8"))["traces"]
@@ -126,7 +132,50 @@ def test_launches_are_acls(channels):
     assert found == library
 
 
-def test_reduction():
+def test_reduction_launches():
     trace = load_trace(TRACES / "reduction.gptrace")
     found = [(item.kernel, item.global_size[0], item.local_size) for item in trace.launches]
     assert found == [("reduce_sum", 8192, (128, 1, 1)), ("reduce_sum", 128, (128, 1, 1))]
+
+
+def _replayable(trace):
+    """What a trace says of its launches, but for times and ids of this one recording."""
+    return [
+        (
+            launch.kernel,
+            launch.work_dim,
+            launch.global_size,
+            launch.local_size,
+            launch.global_offset,
+            [
+                (item.kind, item.size_bytes, item.value, trace.buffers[item.ref].size_bytes)
+                if item.ref in trace.buffers
+                else (item.kind, item.size_bytes, item.value)
+                for item in launch.arguments
+            ],
+            trace.programs[launch.program],
+        )
+        for launch in trace.launches
+    ]
+
+
+@pytest.mark.parametrize("entry", [MANIFEST[0], MANIFEST[-1]], ids=[FILES[0], FILES[-1]])
+def test_recording_again_gives_the_same_launches(entry, tmp_path):
+    need(shutil.which("cc") or importlib.util.find_spec("ziglang"), "a C compiler")
+    options, _, command = entry["command"].partition(" -- ")
+    raw = tmp_path / entry["file"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", *options.split(), "-o", raw),
+            *("--", sys.executable, *command.split()[1:]),
+        ],
+        cwd=TRACES.parent,
+        env=os.environ | {"PYOPENCL_NO_CACHE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    again = scrub(load_trace(raw)).trace
+    assert _replayable(again) == _replayable(load_trace(TRACES / entry["file"]))
