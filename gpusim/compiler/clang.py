@@ -22,6 +22,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from gpusim.compiler.cache import content_key, read_entry, write_entry
 from gpusim.compiler.options import FrontEndOptions
 from gpusim.errors import CompileError, located
 
@@ -75,6 +76,15 @@ class Clang:
 
 
 def _probe(command: tuple[str, ...], origin: str) -> Clang | None:
+    """Ask a clang for its version, once per executable: starting it takes a while."""
+    try:
+        status = Path(command[0]).stat()
+    except OSError:
+        return None
+    key = content_key("clang", *command, f"{status.st_mtime_ns} {status.st_size}")
+    known = read_entry(key, "clang")
+    if known is not None:
+        return Clang(command=command, version=known.decode(), origin=origin)
     try:
         text = subprocess.run(
             [*command, "--version"], capture_output=True, text=True, timeout=30, check=True
@@ -82,7 +92,10 @@ def _probe(command: tuple[str, ...], origin: str) -> Clang | None:
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.search(r"clang version (\d+\.\d+\.\d+)", text)
-    return Clang(command=command, version=match[1], origin=origin) if match else None
+    if match is None:
+        return None
+    write_entry(key, "clang", match[1].encode())
+    return Clang(command=command, version=match[1], origin=origin)
 
 
 def _candidates() -> list[tuple[tuple[str, ...], str]]:

@@ -72,7 +72,7 @@ class Program:
             "kernel": name,
             "key": key,
             "pipeline": pipeline_name(),
-            "source": self._source.splitlines(),
+            "source": self._source.split("\n"),
         }
         _, payload = WORKER.ask(head, self._ir)
         return _keep(key, payload)

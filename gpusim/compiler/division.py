@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import re
 
+_OPERAND = r"%[\w.$-]+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison"
 _CALL = re.compile(
     r"(?P<head>%\S+ = )(?:tail )?call (?P<type>i\d+|<\d+ x i\d+>) "
     r"@gpusim\.(?P<opcode>[us](?:div|rem))\.\w+\("
-    r"(?P=type) (?:noundef )?(?P<a>%[\w.]+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison), "
-    r"(?P=type) (?:noundef )?(?P<b>%[\w.]+|-?\d+|<.*?>|splat \(.*?\)|zeroinitializer|undef|poison)"
+    rf"(?P=type) (?:noundef )?(?P<a>{_OPERAND}), (?P=type) (?:noundef )?(?P<b>{_OPERAND})"
     r"\)(?: #\d+)?"
 )
 _LANE = re.compile(r"i\d+ (-?\d+|undef|poison)")
 _NAME = re.compile(r"@gpusim\.[us](?:div|rem)\.(\w+)")
-PREFIX = "@gpusim."
 
 
 def declarations(text: str) -> list[str]:

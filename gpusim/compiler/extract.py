@@ -7,7 +7,7 @@ import re
 from gpusim.compiler.builtins.catalogue import SYNCHRONISING
 from gpusim.compiler.ir_reader import read_kernel
 from gpusim.compiler.kernel_ir import KernelIR
-from gpusim.compiler.kernel_module import kernel_module
+from gpusim.compiler.kernel_module import kernel_module, ready_module
 from gpusim.compiler.mangling import demangle
 from gpusim.compiler.normalise import normalise, parse, strip_annotations
 from gpusim.compiler.program_text import KernelSignature, ProgramText
@@ -46,6 +46,9 @@ def kernel_from_program(text: str, kernel: str, *, where: str) -> KernelIR:
     signature = signatures[kernel]
     optimised = normalise(kernel_module(program, signature), kernel, where=where)
     clean, lines = strip_annotations(optimised)
+    if re.search(r"^  unreachable$", clean, re.MULTILINE):
+        place = f"{where}: kernel {kernel}"
+        raise CompileError(located(place, "the optimiser found a path with undefined behaviour"))
     return _kernel(clean, lines, signature, where=where)
 
 
@@ -62,8 +65,7 @@ def kernel_from_module(data: bytes, kernel: str, *, where: str) -> KernelIR:
     if kernel not in program.functions:
         raise CompileError(located(where, "no such kernel", found=kernel))
     signature = program.signature(kernel)
-    program.check_kernel(signature)
-    clean, lines = strip_annotations(str(module))
+    clean, lines = strip_annotations(ready_module(program, signature), keep_marks=True)
     return _kernel(clean, lines, signature, where=where)
 
 
@@ -71,13 +73,6 @@ def _kernel(text: str, lines: list[int], signature: KernelSignature, *, where: s
     text = _MODULE_ID.sub("", text)
     arrays = read_kernel(text, signature.name, lines, where=where)
     names = {found.name for callee in arrays.callees if (found := demangle(callee))}
-    if "unreachable" in arrays.opcodes:
-        raise CompileError(
-            located(
-                f"{where}: kernel {signature.name}",
-                "the optimiser found a path with undefined behaviour",
-            )
-        )
     return KernelIR(
         name=signature.name,
         parameters=signature.parameters,

@@ -49,7 +49,7 @@ def resolve_generic(text: str, *, where: str) -> str:
     CompileError
         A pointer may point into more than one address space, or comes from memory.
     """
-    lines = text.splitlines()
+    lines = text.split("\n")
     sources: dict[str, list[str]] = {}
     spaces: dict[str, str] = {}
     for line in lines:

@@ -44,10 +44,9 @@ _WORD = re.compile(r"[a-z_]+")
 _RESULT = re.compile(r"(%[\w.$-]+|%\"[^\"]*\") = ")
 _LABEL = re.compile(r"([\w.$-]+|\"[^\"]*\"):")
 _CALLEE = re.compile(r"@([\w.$]+)\(")
-_LOCAL_GLOBAL = re.compile(
-    r"@([\w.$]+) = [a-z_ ]*addrspace\(3\) global (.+?) (?:undef|poison|"
-    r"zeroinitializer)"
-)
+_GLOBAL = re.compile(r"@[\w.$]+ = [a-z_ ]*addrspace\(([23])\) (?:global|constant) ")
+MEMORY_LIMIT_BYTES = 1 << 28
+"""Of the variables of a kernel in one address space; no device has as much."""
 
 
 @dataclass(slots=True)
@@ -189,7 +188,7 @@ def read_kernel(text: str, kernel: str, lines: list[int], *, where: str) -> Kern
         The kernel is not there, or contains an instruction that gpusim does not know.
     """
     structs = parse_structs(
-        [line for line in text.splitlines() if line.startswith("%") and " = type " in line]
+        [line for line in text.split("\n") if line.startswith("%") and " = type " in line]
     )
     head, body = _function_lines(text, kernel, where=where)
     parameters = _parameter_names(head)
@@ -198,7 +197,7 @@ def read_kernel(text: str, kernel: str, lines: list[int], *, where: str) -> Kern
 
 
 def _function_lines(text: str, kernel: str, *, where: str) -> tuple[str, list[str]]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("define ") and f"@{kernel}(" in line:
             end = lines.index("}", number)
@@ -241,7 +240,7 @@ def _read_rows(body: list[str], n_parameters: int, *, where: str) -> tuple[list[
             rows.append(_read(instruction, len(blocks) - 1))
         except (ValueError, IndexError) as error:
             raise CompileError(
-                located(where, "instruction is not supported", found=instruction[:100])
+                located(where, "not supported: this IR instruction", found=instruction[:100])
             ) from error
     return blocks, rows
 
@@ -571,6 +570,8 @@ def _assemble(
                 if target not in successors[row.block]:
                     successors[row.block].append(target)
         starts.append(len(operands))
+    constant, local = _variable_bytes(text, structs)
+    _check_sizes({"constant": constant, "local": local, "private": private}, where=where)
     edges = [(block, target) for block, targets in enumerate(successors) for target in targets]
     return KernelArrays(
         opcodes=tuple(opcodes.numbers),
@@ -584,14 +585,31 @@ def _assemble(
         operand_text=tuple(texts),
         edges=np.array(edges, np.int32).reshape(-1, 2),
         loops=natural_loops(successors),
-        local_memory_bytes=_local_bytes(text, structs),
+        local_memory_bytes=local,
         private_memory_bytes=private,
     )
 
 
-def _local_bytes(text: str, structs: dict[str, str]) -> int:
-    total = 0
-    for match in _LOCAL_GLOBAL.finditer(text):
-        size, align = size_and_align(match[2], structs)
-        total = -(-total // align) * align + size
-    return total
+def _variable_bytes(text: str, structs: dict[str, str]) -> tuple[int, int]:
+    """Return the sizes of the module's variables in constant and in local memory."""
+    totals = {"2": 0, "3": 0}
+    for line in text.split("\n"):
+        match = _GLOBAL.match(line)
+        if match:
+            kind = line[match.end() : end_of_type(line, match.end())]
+            size, align = size_and_align(kind, structs)
+            totals[match[1]] = -(-totals[match[1]] // align) * align + size
+    return totals["2"], totals["3"]
+
+
+def _check_sizes(sizes: dict[str, int], *, where: str) -> None:
+    for name, size in sizes.items():
+        if size > MEMORY_LIMIT_BYTES:
+            raise CompileError(
+                located(
+                    where,
+                    f"variables in {name} memory are too large",
+                    expected=f"at most {MEMORY_LIMIT_BYTES} bytes",
+                    found=size,
+                )
+            )

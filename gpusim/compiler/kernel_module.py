@@ -11,6 +11,8 @@ from gpusim.compiler.program_text import KernelSignature, ProgramText
 from gpusim.errors import CompileError, located
 
 _NODE = re.compile(r"!(\d+)\b")
+_DEFINE = re.compile(r"^define (?:internal |available_externally |linkonce_odr |weak_odr )?")
+"""An `inline` function of the program has a body that LLVM would otherwise drop."""
 _LINKAGE = re.compile(r" = (?:internal |private )?addrspace\((\d)\) (?:externally_initialized )?")
 _BY_VALUE = re.compile(r" byval\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _NOALIAS_LOCAL = re.compile(r"(ptr addrspace\(3\)) noalias\b")
@@ -52,6 +54,29 @@ def kernel_module(program: ProgramText, signature: KernelSignature) -> str:
     return "\n".join(parts) + "\n"
 
 
+def ready_module(program: ProgramText, signature: KernelSignature) -> str:
+    """Return the text of a module with one kernel of ready bitcode, its code unchanged.
+
+    Raises
+    ------
+    CompileError
+        The kernel calls functions of its module, which should have been inlined.
+    """
+    names = program.check_kernel(signature)
+    for name in names:
+        if name in program.functions and name != signature.name:
+            raise CompileError(
+                located(program.where, "bitcode calls a function that is not inlined", found=name)
+            )
+    function = program.functions[signature.name]
+    parts = [*program.layout, *program.types]
+    parts += [program.globals[name] for name in names if name in program.globals]
+    parts.append("\n".join([f"{function.head} {{", *function.lines, "}"]))
+    parts += [program.declarations[name] for name in names if name in program.declarations]
+    parts += _metadata(program, "\n".join(parts))
+    return "\n".join(parts) + "\n"
+
+
 def _global(program: ProgramText, name: str) -> str:
     line = program.globals[name]
     match = _LINKAGE.search(line)
@@ -60,7 +85,7 @@ def _global(program: ProgramText, name: str) -> str:
         raise CompileError(
             located(
                 program.where,
-                "variables of a program in global memory are not supported",
+                "not supported: variables of a program in global memory",
                 found=name,
             )
         )
@@ -79,9 +104,7 @@ def _function(program: ProgramText, name: str, *, is_kernel: bool) -> str:
         head += " #0"
     else:
         # A structure that the kernel got by value is already the work-item's own copy.
-        head = "define internal " + _BY_VALUE.sub("", head).removeprefix("define ").removeprefix(
-            "internal "
-        )
+        head = "define internal " + _DEFINE.sub("", _BY_VALUE.sub("", head))
         head += " #1"
     return "\n".join([f"{head}{debug} {{", *lines, "}"])
 

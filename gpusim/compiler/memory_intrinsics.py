@@ -67,7 +67,7 @@ def expand(text: str) -> tuple[str, bool]:
     """
     loops: dict[str, str] = {}
     lines: list[str] = []
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(text.split("\n")):
         match = _CALL.match(line)
         lines += _expanded(match, f"%m{number}", loops) if match else [line]
     return "\n".join([*lines, *loops.values()]) + "\n", bool(loops)

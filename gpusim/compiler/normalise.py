@@ -28,6 +28,7 @@ LLVM_OPTIONS = (
     "-licm-mssa-max-acc-promotion=20000",
     "-licm-mssa-optimization-cap=20000",
     "-memssa-check-limit=2000",
+    "-alias-set-saturation-threshold=4000",
 )
 _MAX_ROUNDS = 3
 
@@ -46,6 +47,9 @@ def _llvm() -> Any:
 @cache
 def _machine() -> Any:
     return _llvm().Target.from_triple(TARGET).create_target_machine()
+
+
+_DIVISION_CALL = re.compile(r" call [^\n]*@gpusim\.[us](?:div|rem)\.")
 
 
 def parse(text: str | bytes, *, where: str) -> Any:
@@ -136,6 +140,8 @@ def normalise(text: str, kernel: str, *, where: str) -> str:
     text = _optimise_fully(module, where=where)
     text = _promote_private_arrays(text, kernel, where=where)
     text, has_loops = memory_intrinsics.expand(division.restore(text))
+    if _DIVISION_CALL.search(text):
+        raise CompileError(located(where, "a division in the IR has a form gpusim cannot read"))
     if has_loops:
         module = parse(text, where=where)
         passes = _llvm().create_new_module_pass_manager()
@@ -199,13 +205,15 @@ _SCOPE_FILE = re.compile(r"^!(\d+) = .*?!DI\w+\(.*?\bfile: !(\d+)", re.MULTILINE
 _FILE = re.compile(r'^!(\d+) = !DIFile\(filename: "(.*?)"', re.MULTILINE)
 
 
-def strip_annotations(text: str) -> tuple[str, list[int]]:
+def strip_annotations(text: str, *, keep_marks: bool = False) -> tuple[str, list[int]]:
     """Reduce an optimised module to code: no metadata, no attributes that analyses added.
 
     Parameters
     ----------
     text : str
         As `normalise` returns it.
+    keep_marks : bool
+        Keep calls such as ``llvm.lifetime.start``, which execute nothing.
 
     Returns
     -------
@@ -218,7 +226,7 @@ def strip_annotations(text: str) -> tuple[str, list[int]]:
     lines: list[int] = []
     kept: list[str] = []
     in_body = in_switch = False
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith(("!", "attributes ", "; ", "source_filename")):
             continue
         if line.startswith("declare "):
@@ -231,7 +239,7 @@ def strip_annotations(text: str) -> tuple[str, list[int]]:
             continue
         if line == "}":
             in_body = False
-        elif in_body and _MARK.match(line):
+        elif in_body and not keep_marks and _MARK.match(line):
             continue
         elif in_body and line.startswith("  ") and not in_switch:
             match = _DEBUG.search(line)

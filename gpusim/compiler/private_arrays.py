@@ -82,7 +82,7 @@ def mark_for_unrolling(text: str, kernel: str, latches: set[int]) -> str:
         Block indices.
     """
     node = 1 + max((int(number) for number in _NODE.findall(text)), default=-1)
-    lines = text.splitlines()
+    lines = text.split("\n")
     start = next(
         number
         for number, line in enumerate(lines)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 from gpusim.compiler.clang import limit_process
@@ -74,9 +73,9 @@ class Worker:
             process = self._process
             if process is None or process.stdin is None or process.stdout is None:
                 raise CompileError(located(where, "the LLVM process could not be started"))
-            timer = threading.Timer(TIME_LIMIT_S, process.kill)
+            late = threading.Event()
+            timer = threading.Timer(TIME_LIMIT_S, _stop, (process, late))
             timer.start()
-            began = time.monotonic()
             try:
                 send(process.stdin, head, payload)  # type: ignore[arg-type]
                 reply = receive(process.stdout)  # type: ignore[arg-type]
@@ -86,10 +85,9 @@ class Worker:
                 timer.cancel()
             if reply is None:
                 self._drop()
-                late = time.monotonic() - began >= TIME_LIMIT_S
                 reason = (
                     f"LLVM did not finish in {TIME_LIMIT_S} s"
-                    if late
+                    if late.is_set()
                     else "LLVM crashed or ran out of memory on this program"
                 )
                 raise CompileError(located(where, reason))
@@ -115,6 +113,11 @@ class Worker:
         """End the process."""
         with self._lock:
             self._drop()
+
+
+def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
 
 
 WORKER = Worker()

@@ -18,6 +18,7 @@ from gpusim.compiler.layout import (
     parse_structs,
     size_and_align,
     split_list,
+    value_type,
 )
 from gpusim.errors import CompileError, located
 
@@ -33,7 +34,7 @@ _STRING = re.compile(r'!"((?:[^"\\]|\\.)*)"')
 _NUMBER = re.compile(r"i32 (-?\d+)")
 _ESCAPE = re.compile(r"\\([0-9A-F]{2})")
 _HEADER_ATTRIBUTE = re.compile(
-    r" (?:noundef|dso_local|spir_kernel|spir_func|signext|zeroext|local_unnamed_addr|unnamed_addr)\b"
+    r" (?:noundef|dso_local|spir_kernel|spir_func|signext|zeroext|(?:local_)?unnamed_addr)\b"
 )
 _GROUP = re.compile(r" #\d+\b")
 _OPAQUE = re.compile(r'target\("spirv\.(\w+)"[^)]*\)')
@@ -43,6 +44,7 @@ _DIVISION = re.compile(
     r"^(?P<head>\s+%\S+ = )(?P<opcode>[us](?:div|rem)) (?:exact )?(?P<type>i\d+|<\d+ x i\d+>) "
     r"(?P<operands>.+?)(?P<tail>(?:, ![\w.]+ !\d+)*)$"
 )
+_ARGUMENT_STRINGS = ("name", "type", "base_type", "type_qual", "access_qual")
 _SAMPLER = "__translate_sampler_initializer"
 _FILTER_LINEAR = 0x20
 _CALL = re.compile(r"\bcall\b.*?[ )](?P<callee>@[\w.$]+|%\S+|asm)[ (]")
@@ -95,7 +97,12 @@ class ProgramText:
         self._split(text)
 
     def _split(self, text: str) -> None:
-        lines = iter(text.splitlines())
+        # Metadata come last in the text, but errors in the code want their line numbers.
+        everything = text.split("\n")
+        for line in everything:
+            if line.startswith("!"):
+                self._metadata_line(line)
+        lines = iter(everything)
         for line in lines:
             if line.startswith("define "):
                 self._define(line, lines)
@@ -107,16 +114,16 @@ class ProgramText:
                     self.globals[match["name"]] = self._clean(line)
             elif line.startswith("%"):
                 self.types.append(line)
-            elif line.startswith("!"):
-                match = _METADATA.match(line)
-                if match:
-                    self.metadata[int(match["id"])] = match["body"].replace(
-                        "llvm.loop.mustprogress", "gpusim.loop"
-                    )
-                elif line.startswith(("!llvm.dbg.cu", "!llvm.module.flags")):
-                    self.named_metadata.append(line)
             elif line.startswith("target "):
                 self.layout.append(line)
+
+    def _metadata_line(self, line: str) -> None:
+        match = _METADATA.match(line)
+        if match:
+            body = match["body"].replace("llvm.loop.mustprogress", "gpusim.loop")
+            self.metadata[int(match["id"])] = body
+        elif line.startswith(("!llvm.dbg.cu", "!llvm.module.flags")):
+            self.named_metadata.append(line)
 
     def _clean(self, line: str) -> str:
         """Drop calling conventions and attributes, give opaque types a plain one."""
@@ -177,7 +184,7 @@ class ProgramText:
     def _refuse(self, what: str, line: str) -> None:
         number = self.line_of(line)
         place = f"{self.where}:{number}" if number else self.where
-        raise CompileError(located(place, f"{what} are not supported"))
+        raise CompileError(located(place, f"not supported: {what}"))
 
     def line_of(self, instruction: str) -> int:
         """Return the source line of an instruction's text, 0 when unknown."""
@@ -204,34 +211,27 @@ class ProgramText:
 
     def signature(self, name: str) -> KernelSignature:
         """Return what the program says about a kernel."""
-        function = self.functions[name]
-        spaces = [
-            int(number) for number in _NUMBER.findall(self._node(name, "kernel_arg_addr_space"))
-        ]
         structs = parse_structs(self.types)
-        sizes = [_size_bytes(text, structs) for text in parameter_texts(function.head)]
+        texts = parameter_texts(self.functions[name].head)
+        columns = {kind: self._strings(name, f"kernel_arg_{kind}") for kind in _ARGUMENT_STRINGS}
         parameters = []
-        rows = zip(
-            self._strings(name, "kernel_arg_name"),
-            self._strings(name, "kernel_arg_type"),
-            self._strings(name, "kernel_arg_base_type"),
-            self._strings(name, "kernel_arg_type_qual"),
-            self._strings(name, "kernel_arg_access_qual"),
-            spaces,
-            sizes,
-            strict=True,
-        )
-        for label, kind, base, qualifiers, access, space, size in rows:
+        for index, text in enumerate(texts):
+            # Bitcode of other compilers may lack any of these.
+            row = {kind: (found[index : index + 1] or [""])[0] for kind, found in columns.items()}
+            ir_type = value_type(text[: end_of_type(text, 0)])
+            pointee = "*" if ir_type.kind == "pointer" and "byval(" not in text else ""
+            base = row["base_type"] or (pointee or "value")
+            space = ir_type.address_space
             role = _parameter_kind(base, space)
             parameters.append(
                 Parameter(
-                    name=label,
-                    type_name=kind,
+                    name=row["name"] or f"arg{index}",
+                    type_name=row["type"] or (ir_type.text if not pointee else "void*"),
                     kind=role,
-                    size_bytes=size,
+                    size_bytes=_size_bytes(text, structs),
                     address_space=space,
-                    access=access.removeprefix("__"),
-                    is_const="const" in qualifiers.split() or space == 2,
+                    access=row["access_qual"].removeprefix("__") or "none",
+                    is_const="const" in row["type_qual"].split() or space == 2,
                 )
             )
         group = [
@@ -247,7 +247,7 @@ class ProgramText:
                 raise CompileError(
                     located(
                         f"{self.where}: kernel {signature.name}",
-                        "3D, multi-sample and depth images are not supported",
+                        "not supported: 3D, multi-sample and depth images",
                         found=f"{parameter.type_name} {parameter.name}",
                     )
                 )
@@ -274,7 +274,7 @@ class ProgramText:
             elif following in active:
                 if following in self.functions:
                     raise CompileError(
-                        located(self.where, "recursion is not supported", found=following)
+                        located(self.where, "not supported: recursion", found=following)
                     )
             elif following not in done:
                 active.add(following)

@@ -191,7 +191,7 @@ def link_builtins(declarations: Iterable[str], *, where: str) -> Linked:
             raise CompileError(located(where, "calls a function it does not define", found=mangled))
         refused = _refusal(signature)
         if refused:
-            raise CompileError(located(where, f"{refused} are not supported", found=signature.name))
+            raise CompileError(located(where, f"not supported: {refused}", found=signature.name))
         attributes = _external_attributes(signature)
         if attributes:
             kept[mangled] = f"{line} {attributes}"

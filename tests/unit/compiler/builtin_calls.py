@@ -11,16 +11,28 @@ UNSIGNED = ("uchar", "ushort", "uint", "ulong")
 INTEGERS = SIGNED + UNSIGNED
 SAME_SIZE = {"half": "short", "float": "int", "double": "long"}
 
-UNARY = """acos acosh acospi asin asinh asinpi atan atanh atanpi cbrt ceil cos cosh cospi erf erfc exp
-exp2 exp10 expm1 fabs floor lgamma log log2 log10 log1p logb rint round rsqrt sin sinh sinpi sqrt
-tan tanh tanpi tgamma trunc degrees radians sign""".split()
-BINARY = """atan2 atan2pi copysign fdim fmax fmin fmod hypot maxmag minmag nextafter pow powr
-remainder step max min""".split()
-TERNARY = "fma mad clamp mix smoothstep".split()
-FLOAT_ONLY = """cos divide exp exp2 exp10 log log2 log10 powr recip rsqrt sin sqrt tan""".split()
-RELATIONAL = """isequal isnotequal isgreater isgreaterequal isless islessequal islessgreater isordered
-isunordered""".split()
-CLASSIFY = "isfinite isinf isnan isnormal signbit".split()
+_UNARY = """
+acos acosh acospi asin asinh asinpi atan atanh atanpi cbrt ceil cos cosh cospi erf erfc exp exp2
+exp10 expm1 fabs floor lgamma log log2 log10 log1p logb rint round rsqrt sin sinh sinpi sqrt tan
+tanh tanpi tgamma trunc degrees radians sign
+"""
+UNARY = _UNARY.split()
+_BINARY = """
+atan2 atan2pi copysign fdim fmax fmin fmod hypot maxmag minmag nextafter pow powr remainder step
+max min
+"""
+BINARY = _BINARY.split()
+TERNARY = ["fma", "mad", "clamp", "mix", "smoothstep"]
+_FLOAT_ONLY = """
+cos divide exp exp2 exp10 log log2 log10 powr recip rsqrt sin sqrt tan
+"""
+FLOAT_ONLY = _FLOAT_ONLY.split()
+_RELATIONAL = """
+isequal isnotequal isgreater isgreaterequal isless islessequal islessgreater isordered
+isunordered
+"""
+RELATIONAL = _RELATIONAL.split()
+CLASSIFY = ["isfinite", "isinf", "isnan", "isnormal", "signbit"]
 
 
 def vectors(scalars: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
@@ -37,7 +49,8 @@ def _arguments(kinds: list[str]) -> str:
 def call(name: str, result: str, kinds: list[str], number: int) -> str:
     """Return a kernel that stores one call's result."""
     values = ", ".join(f"*a{index}" for index in range(len(kinds)))
-    return f"kernel void k{number}(global {result} *r, {_arguments(kinds)}) {{ *r = {name}({values}); }}"
+    head = f"kernel void k{number}(global {result} *r, {_arguments(kinds)})"
+    return f"{head} {{ *r = {name}({values}); }}"
 
 
 def maths() -> list[tuple[str, str, list[str]]]:
@@ -77,7 +90,7 @@ def integers() -> list[tuple[str, str, list[str]]]:
     for kind, scalar, size in vectors(INTEGERS):
         unsigned = (scalar if scalar.startswith("u") else "u" + scalar) + size
         rows += [("abs", unsigned, [kind]), ("abs_diff", unsigned, [kind, kind])]
-        pairs = "add_sat sub_sat hadd rhadd mul_hi rotate max min".split()
+        pairs = ["add_sat", "sub_sat", "hadd", "rhadd", "mul_hi", "rotate", "max", "min"]
         rows += [(name, kind, [kind, kind]) for name in pairs]
         rows += [(name, kind, [kind]) for name in ("clz", "popcount")]
         rows += [(name, kind, [kind] * 3) for name in ("mad_hi", "mad_sat", "clamp")]

@@ -35,7 +35,9 @@ def evaluate(
     `calls` holds (name, arguments); arguments name the inputs a, b, c.
     """
     names = "abc"[: len(types)]
-    parameters = "".join(f"global const {kind}{size} *{name}, " for kind, name in zip(types, names))
+    parameters = "".join(
+        f"global const {kind}{size} *{name}, " for kind, name in zip(types, names, strict=True)
+    )
     body = "".join(
         f"  r[{row} * n + i] = {name}({', '.join(f'{argument}[i]' for argument in arguments)});\n"
         for row, (name, arguments) in enumerate(calls)
@@ -144,12 +146,12 @@ def test_binary(kind: str, size: str) -> None:
             same(actual[row], reference(left, right).astype(FLOAT_TYPES[kind]))
 
 
-@pytest.mark.parametrize(("kind", "flag"), [("float", "int"), ("double", "long"), ("half", "short")])
+@pytest.mark.parametrize(
+    ("kind", "flag"), [("float", "int"), ("double", "long"), ("half", "short")]
+)
 def test_relations_of_vectors_are_minus_one(kind: str, flag: str) -> None:
     left, right = pairs(floats(FLOAT_TYPES[kind]))
-    actual = evaluate(
-        [(name, "ab") for name in RELATIONAL], [kind, kind], [left, right], flag, "4"
-    )
+    actual = evaluate([(name, "ab") for name in RELATIONAL], [kind, kind], [left, right], flag, "4")
     for row, reference in enumerate(RELATIONAL.values()):
         assert np.array_equal(actual[row], -reference(left, right).astype(int))
     actual = evaluate([(name, "a") for name in CLASSIFY], [kind], [left], flag, "4")
@@ -160,9 +162,7 @@ def test_relations_of_vectors_are_minus_one(kind: str, flag: str) -> None:
 @pytest.mark.parametrize("kind", ["float", "double", "half"])
 def test_relations_of_scalars_are_one(kind: str) -> None:
     left, right = pairs(floats(FLOAT_TYPES[kind]))
-    actual = evaluate(
-        [(name, "ab") for name in RELATIONAL], [kind, kind], [left, right], "int", ""
-    )
+    actual = evaluate([(name, "ab") for name in RELATIONAL], [kind, kind], [left, right], "int", "")
     for row, reference in enumerate(RELATIONAL.values()):
         assert np.array_equal(actual[row], reference(left, right).astype(int))
     actual = evaluate([(name, "a") for name in CLASSIFY], [kind], [left], "int", "")
@@ -218,24 +218,27 @@ def _rotated(x: int, y: int, kind: type) -> int:
 def test_integer_functions(kind: str, size: str) -> None:
     dtype = INTEGER_TYPES[kind]
     left, right = pairs(integers(dtype))
-    actual = evaluate([(name, "ab") for name in INTEGER_BINARY], [kind] * 2, [left, right], kind,
-                      size)
+    actual = evaluate(
+        [(name, "ab") for name in INTEGER_BINARY], [kind] * 2, [left, right], kind, size
+    )
     for row, reference in enumerate(INTEGER_BINARY.values()):
-        expected = [reference(x, y, dtype) for x, y in zip(exact(left), exact(right))]
+        expected = [reference(x, y, dtype) for x, y in zip(exact(left), exact(right), strict=True)]
         assert exact(actual[row]) == expected
     ternary = {
         "mad_sat": lambda x, y, z: clip(x * y + z, dtype),
         "mad_hi": lambda x, y, z: wrap(((x * y) >> np.iinfo(dtype).bits) + z, dtype),
     }
     third = np.roll(left, 3)
-    actual = evaluate([(name, "abc") for name in ternary], [kind] * 3, [left, right, third], kind,
-                      size)
+    actual = evaluate(
+        [(name, "abc") for name in ternary], [kind] * 3, [left, right, third], kind, size
+    )
     for row, reference in enumerate(ternary.values()):
-        expected = [reference(*row3) for row3 in zip(exact(left), exact(right), exact(third))]
+        triples = zip(exact(left), exact(right), exact(third), strict=True)
+        expected = [reference(*row3) for row3 in triples]
         assert exact(actual[row]) == expected
     unsigned = kind if kind.startswith("u") else "u" + kind
     actual = evaluate([("abs_diff", "ab")], [kind] * 2, [left, right], unsigned, size)
-    assert exact(actual[0]) == [abs(x - y) for x, y in zip(exact(left), exact(right))]
+    assert exact(actual[0]) == [abs(x - y) for x, y in zip(exact(left), exact(right), strict=True)]
     actual = evaluate([("abs", "a")], [kind], [left], unsigned, size)
     assert exact(actual[0]) == [abs(x) for x in exact(left)]
     bits = np.iinfo(dtype).bits
@@ -269,7 +272,7 @@ def test_any_all_select() -> None:
 
 
 def test_geometric() -> None:
-    source = """kernel void k(global const float4 *a, global const float4 *b, global float4 *r, int n) {
+    source = """kernel void k(global float4 *a, global float4 *b, global float4 *r, int n) {
       for (int i = 0; i < n; i++) {
         r[2 * i] = (float4)(dot(a[i], b[i]), length(a[i]), distance(a[i], b[i]), length(a[i].xy));
         r[2 * i + 1] = cross(a[i], b[i]);
@@ -349,8 +352,10 @@ def test_directed_conversions_of_integers(source: str, target: str) -> None:
         for index, value in enumerate(exact(values)):
             nearest = np.array(value, dtype=object).astype(kind) if target != "half" else None
             if nearest is None:
-                nearest = np.float16(value) if abs(value) < 1 << 20 else np.float16(
-                    math.copysign(math.inf, value)
+                nearest = (
+                    np.float16(value)
+                    if abs(value) < 1 << 20
+                    else np.float16(math.copysign(math.inf, value))
                 )
             below, above = _neighbours(value, kind(nearest))
             toward = below if value >= 0 else above
@@ -453,13 +458,14 @@ def test_async_copies() -> None:
     assert kernel.local_memory_bytes == 64 * 16 + 16 * 4
     opcodes = [kernel.opcodes[code] for code in kernel.instructions["opcode"]]
     spaces = kernel.instructions["address_space"]
-    traffic = {(opcode, int(space)) for opcode, space in zip(opcodes, spaces) if space >= 0}
+    traffic = {
+        (opcode, int(space)) for opcode, space in zip(opcodes, spaces, strict=True) if space >= 0
+    }
     assert traffic == {("load", 1), ("store", 3), ("load", 3), ("store", 1)}
 
 
 def test_division_by_zero_is_defined() -> None:
-    source = """kernel void k(global const int *a, global const int *b, global int *q, global int *r,
-                              int n) {
+    source = """kernel void k(global int *a, global int *b, global int *q, global int *r, int n) {
       for (int i = 0; i < n; i++) { q[i] = a[i] / b[i]; r[i] = a[i] % b[i]; }
       q[n] = a[0] % 0;
       q[n + 1] = a[1] / -1;
