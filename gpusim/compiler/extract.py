@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gpusim.compiler.builtins.catalogue import SYNCHRONISING
 from gpusim.compiler.ir_reader import read_kernel
@@ -38,7 +39,7 @@ def kernel_from_program(text: str, kernel: str, *, where: str) -> KernelIR:
     CompileError
         There is no such kernel, or it needs something that is refused.
     """
-    program = ProgramText(text, where=where)
+    program = _program(text, where)
     signatures = {item.name: item for item in program.kernels()}
     if kernel not in signatures:
         names = ", ".join(signatures) or "none"
@@ -50,6 +51,12 @@ def kernel_from_program(text: str, kernel: str, *, where: str) -> KernelIR:
         place = f"{where}: kernel {kernel}"
         raise CompileError(located(place, "the optimiser found a path with undefined behaviour"))
     return _kernel(clean, lines, signature, where=where)
+
+
+@lru_cache(maxsize=2)
+def _program(text: str, where: str) -> ProgramText:
+    """Take a program apart once for all its kernels, which are usually asked for in a row."""
+    return ProgramText(text, where=where)
 
 
 def kernel_from_module(data: bytes, kernel: str, *, where: str) -> KernelIR:

@@ -42,17 +42,6 @@ def vectors(scalars: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
             yield scalar + size, scalar, size
 
 
-def _arguments(kinds: list[str]) -> str:
-    return ", ".join(f"global {kind} *a{index}" for index, kind in enumerate(kinds))
-
-
-def call(name: str, result: str, kinds: list[str], number: int) -> str:
-    """Return a kernel that stores one call's result."""
-    values = ", ".join(f"*a{index}" for index in range(len(kinds)))
-    head = f"kernel void k{number}(global {result} *r, {_arguments(kinds)})"
-    return f"{head} {{ *r = {name}({values}); }}"
-
-
 def maths() -> list[tuple[str, str, list[str]]]:
     """Return (name, result, arguments) of the mathematical and common functions."""
     rows: list[tuple[str, str, list[str]]] = []
@@ -140,6 +129,16 @@ def conversions() -> list[tuple[str, str, list[str]]]:
     return rows
 
 
-def program(rows: list[tuple[str, str, list[str]]]) -> str:
-    """Return a program with a kernel for each call."""
-    return "\n".join(call(*row, number) for number, row in enumerate(rows))
+def program(rows: list[tuple[str, str, list[str]]], per_kernel: int = 40) -> str:
+    """Return a program whose kernels make some calls each, on values in one buffer."""
+    kernels = []
+    for first in range(0, len(rows), per_kernel):
+        lines = []
+        for number, (name, result, kinds) in enumerate(rows[first : first + per_kernel]):
+            values = ", ".join(
+                f"*(global {kind} *)(m + {128 * (index + 1)})" for index, kind in enumerate(kinds)
+            )
+            target = f"*(global {result} *)(m + {512 + 128 * number})"
+            lines.append(f"  {target} = {name}({values});\n")
+        kernels.append(f"kernel void k{first}(global char *m) {{\n{''.join(lines)}}}\n")
+    return "".join(kernels)
