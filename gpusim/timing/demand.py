@@ -19,7 +19,15 @@ from gpusim.timing.memory_traffic import Traffic, estimate_traffic
 from gpusim.timing.residency import residency
 from gpusim.timing.work import LaunchWork
 
-THROUGHPUT = ("arithmetic", "load_store", "special", "texture", "l2", "thread_creation")
+THROUGHPUT = (
+    "arithmetic",
+    "load_store",
+    "special",
+    "texture",
+    "l2",
+    "translation",
+    "thread_creation",
+)
 """Parts of a core that serve one resident work-group after the other."""
 
 MAX_SEGMENTS = 8
@@ -58,6 +66,7 @@ class JobWork:
     dram_write_bytes: int
     flushed_bytes: int
     """Part of the written bytes that stays in L2 until the flush at the job's end."""
+    tlb_misses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,24 +123,22 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
         has_barrier=count.kernel.has_barrier,
         local_bytes=_local_bytes(job, count),
     )
-    traffic = estimate_traffic(job, count)
+    traffic = estimate_traffic(job, count, figures, resident)
     issued = _unit_executions(count, job.group_items, figures)
     per_group = {name: issued @ cost.blocks[name] for name in cost.blocks.dtype.names or ()}
-    per_class = _class_rows(per_group, traffic, figures, units=resident.units_per_group)
     groups = count.class_groups.astype(np.float64)
-
-    def total(values: npt.NDArray[np.float64]) -> int:
-        return round(float(groups @ values))
-
-    written = total(traffic.dram_write_bytes)
-    flushed = min(written, figures.l2_size_bytes)
-    kept = flushed / written if written else 0.0
-    per_class["dram_bytes"] = traffic.dram_read_bytes + traffic.dram_write_bytes * (1.0 - kept)
+    per_class, moved = _class_rows(
+        per_group, traffic, groups, figures, units=resident.units_per_group
+    )
     groups_per_task = max(1, figures.min_task_threads // job.group_items)
     segments = _segments(count.class_runs, per_class)
     segments["groups_per_task"] = groups_per_task
     segments["units_per_group"] = resident.units_per_group
     segments["resident_units"] = resident.resident_units
+
+    def total(values: npt.NDArray[np.float64]) -> int:
+        return round(float(groups @ values))
+
     n_tasks = int((-(-segments["n_groups"] // groups_per_task)).sum())
     return JobDemand(
         jobs=(job,),
@@ -145,11 +152,12 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
             arithmetic_instructions=total(per_group["arithmetic_instructions"]),
             load_store=total(per_group["load_store"]),
             texture=total(per_group["texture"]),
-            l2_read_bytes=total(traffic.l2_read_bytes),
-            l2_write_bytes=total(traffic.l2_write_bytes),
-            dram_read_bytes=total(traffic.dram_read_bytes),
-            dram_write_bytes=written,
-            flushed_bytes=flushed,
+            l2_read_bytes=moved.l2_read_bytes,
+            l2_write_bytes=moved.l2_write_bytes,
+            dram_read_bytes=moved.dram_read_bytes,
+            dram_write_bytes=moved.dram_write_bytes,
+            flushed_bytes=moved.flushed_bytes,
+            tlb_misses=round(traffic.tlb_misses),
         ),
         notes=(resident.note,) if resident.note else (),
     )
@@ -182,39 +190,81 @@ def _unit_executions(
     return executions / (width * efficiency)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """Bytes a job moves, in whole lines."""
+
+    l2_read_bytes: int
+    l2_write_bytes: int
+    dram_read_bytes: int
+    dram_write_bytes: int
+    flushed_bytes: int
+
+
+def _moved(traffic: Traffic, figures: GpuFigures) -> _Moved:
+    line = figures.line_bytes
+    written = round(traffic.l2_store_misses) * line
+    return _Moved(
+        l2_read_bytes=round(traffic.l1_load_misses) * line,
+        l2_write_bytes=round(traffic.l1_store_misses) * line,
+        dram_read_bytes=round(traffic.l2_load_misses) * line,
+        dram_write_bytes=written,
+        flushed_bytes=min(written, figures.l2_size_bytes),
+    )
+
+
 def _class_rows(
     per_group: dict[str, npt.NDArray[np.float64]],
     traffic: Traffic,
+    groups: npt.NDArray[np.float64],
     figures: GpuFigures,
     *,
     units: int,
-) -> npt.NDArray[np.void]:
-    """Return (n_class,) SEGMENT rows for one group of each class."""
-    rows = np.zeros(len(traffic.loads), dtype=SEGMENT)
+) -> tuple[npt.NDArray[np.void], _Moved]:
+    """Return (n_class,) SEGMENT rows for one group of each class, and the bytes of the job.
+
+    Memory traffic is an estimate for the whole job; classes share it by the bytes they access.
+    """
+    rows = np.zeros(len(groups), dtype=SEGMENT)
     cycle_ps = figures.cycle_ps
+    moved = _moved(traffic, figures)
+    accessed = float(groups @ traffic.accessed_bytes)
+    share = traffic.accessed_bytes / accessed if accessed else np.zeros(len(groups))
+    misses = traffic.l1_load_misses + traffic.l1_store_misses
+    beyond = (traffic.l2_load_misses + traffic.l2_store_misses) / misses if misses else 0.0
     load_store = np.maximum(
         per_group["load_store_cycles"], per_group["load_store"] / figures.load_store_per_cycle
     )
     if not figures.has_warps:
         # Threads issue one by one, so every byte they move passes the pipe; lanes of a warp
         # that read the same word share it.
-        moved = traffic.accessed_bytes / figures.load_store_bytes_per_cycle
-        load_store = np.maximum(load_store, moved)
-    l2_bytes = traffic.l2_read_bytes + traffic.l2_write_bytes
+        bytes_cycles = traffic.accessed_bytes / figures.load_store_bytes_per_cycle
+        load_store = np.maximum(load_store, bytes_cycles)
+    extra = traffic.extra_load_store_cycles + misses * figures.load_store_restart_cycles
+    load_store = load_store + share * extra
     created = units * figures.warp_width / figures.thread_create_per_cycle
+    wait_ps = figures.l2_latency_cycles * cycle_ps + beyond * figures.dram_latency_ps
+    l2_bytes = moved.l2_read_bytes + moved.l2_write_bytes
     rows["arithmetic"] = per_group["issue_cycles"] / figures.n_pipes * cycle_ps
     rows["load_store"] = load_store * cycle_ps
     rows["special"] = per_group["special_cycles"] / figures.n_pipes * cycle_ps
     rows["texture"] = per_group["texture"] / figures.texture_per_cycle * cycle_ps
-    rows["l2"] = l2_bytes / figures.l2_bytes_per_cycle * cycle_ps
+    # A core has so many misses in flight, each for a round trip.
+    rows["l2"] = share * max(
+        l2_bytes / figures.l2_bytes_per_cycle * cycle_ps,
+        traffic.l1_load_misses * wait_ps / figures.l1_outstanding_misses,
+    )
+    rows["translation"] = share * traffic.tlb_misses * figures.tlb_miss_cycles * cycle_ps
     rows["thread_creation"] = created * cycle_ps
-    # A unit waits for one line after the other; it cannot wait for more lines than it accesses.
-    waits = np.minimum(traffic.l2_read_bytes / figures.line_bytes, per_group["load_store"])
-    dram_waits = np.minimum(traffic.dram_read_bytes / figures.line_bytes, waits)
-    cycles = per_group["latency_cycles"] + waits * figures.l2_latency_cycles
-    rows["latency"] = (cycles * cycle_ps + dram_waits * figures.dram_latency_ps) / units
+    rows["dram_bytes"] = share * (
+        moved.dram_read_bytes + moved.dram_write_bytes - moved.flushed_bytes
+    )
+    # Waits are per work-item or per warp; lanes of a warp wait together, and loads of a block
+    # that are issued before the first of them is needed wait together too.
+    waits = np.minimum(share * traffic.waits / figures.warp_width, per_group["load_store"])
+    rows["latency"] = (per_group["latency_cycles"] * cycle_ps + waits * wait_ps) / units
     rows["longest"] = rows["latency"]
-    return rows
+    return rows, moved
 
 
 def _segments(

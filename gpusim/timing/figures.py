@@ -48,14 +48,24 @@ class GpuFigures:
     local_memory_bytes: int
     thread_create_per_cycle: float
     load_store_per_cycle: float
+    """Operations, those that share an issue slot counted each."""
+    load_store_restart_cycles: float
     load_store_bytes_per_cycle: float
     texture_per_cycle: float
     line_bytes: int
+    l1_lines: float
+    l1_bytes_per_cycle: float
+    l1_sector_bytes: int
+    l1_outstanding_misses: int
+    page_bytes: int
+    tlb_entries: int
+    tlb_miss_cycles: float
     l2_latency_cycles: float
     """Of an L2 hit, beyond an L1 hit."""
     l2_bytes_per_cycle: float
     l2_size_bytes: int
     dram_bytes_per_s: float
+    """Achievable: the peak's efficient share, or what the misses in flight can ask for."""
     dram_latency_ps: int
     slot_depth: int
     descriptor_fetch_ps: int
@@ -124,6 +134,10 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
     clock = clock_khz if clock_khz is not None else evidence(core.clock_khz)
     peak = evidence(device.dram.peak_bytes_per_s)
     l1_latency = evidence(l1.hit_latency_cycles)
+    line_bytes = int(evidence(l2.line_bytes))
+    latency_ps = round(evidence(device.dram.latency_ps))
+    # So many lines in flight, each for a latency: more bandwidth cannot be asked for.
+    asked = PS_PER_S * evidence(l2.outstanding_misses) * line_bytes / max(latency_ps, 1)
     return GpuFigures(
         family=device.family,
         clock_khz=round(clock),
@@ -135,15 +149,25 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         registers=int(evidence(core.registers)),
         local_memory_bytes=int(evidence(core.local_memory_bytes)),
         thread_create_per_cycle=float(evidence(core.thread_create_per_cycle)),
-        load_store_per_cycle=float(evidence(core.load_store_per_cycle)),
+        load_store_per_cycle=float(
+            evidence(core.load_store_per_cycle) * evidence(core.load_store_operations_per_word)
+        ),
+        load_store_restart_cycles=float(evidence(core.load_store_restart_cycles)),
         load_store_bytes_per_cycle=float(evidence(core.load_store_bytes_per_cycle)),
         texture_per_cycle=float(evidence(core.texture_per_cycle)),
-        line_bytes=int(evidence(l2.line_bytes)),
+        line_bytes=line_bytes,
+        l1_lines=evidence(l1.size_bytes) / line_bytes,
+        l1_bytes_per_cycle=float(evidence(l1.bytes_per_cycle)),
+        l1_sector_bytes=int(evidence(l1.sector_bytes)),
+        l1_outstanding_misses=int(evidence(l1.outstanding_misses)),
+        page_bytes=int(evidence(device.tlb.page_bytes)),
+        tlb_entries=int(evidence(device.tlb.entries)),
+        tlb_miss_cycles=float(evidence(device.tlb.miss_cycles)),
         l2_latency_cycles=max(0.0, float(evidence(l2.hit_latency_cycles)) - l1_latency),
         l2_bytes_per_cycle=float(evidence(l2.bytes_per_cycle)),
         l2_size_bytes=int(evidence(l2.size_bytes)),
-        dram_bytes_per_s=float(peak * evidence(device.dram.efficiency)),
-        dram_latency_ps=round(evidence(device.dram.latency_ps)),
+        dram_bytes_per_s=float(min(asked, peak * evidence(device.dram.efficiency))),
+        dram_latency_ps=latency_ps,
         slot_depth=int(evidence(manager.slot_depth)),
         descriptor_fetch_ps=round(evidence(manager.descriptor_fetch_ps)),
         task_dispatch_cycles=float(evidence(manager.task_dispatch_cycles)),

@@ -39,6 +39,7 @@ BOUNDS = (
     "thread_creation",
     "dispatch",
     "launch",
+    "translation",
 )
 """What a job spent most of its time on."""
 

@@ -34,7 +34,6 @@ KERNELS = {
         "ir": synthetic.kernel_ir(loads=8, stores=4),
         "cost": synthetic.kernel_cost(issue=4, load_store=12),
         "trips": 4,
-        "buffer_bytes": 8 << 20,
     },
     "barrier": {"ir": synthetic.kernel_ir(has_barrier=True), "trips": 20},
     "uneven": {"class_factors": (1, 1, 5), "trips": 20},
@@ -152,8 +151,7 @@ def test_never_faster_with_less(spec, fidelity, kernel, change, n):
 @each_fidelity
 @each_kernel
 def test_twice_the_range_takes_twice_the_time(spec, fidelity, kernel):
-    n = 1 << 21
-    kernel = kernel | {"buffer_bytes": 4}
+    n = 1 << 23
     once = gpu_ps(simulate(spec, [work(spec, kernel, n)], fidelity=fidelity))
     twice = gpu_ps(simulate(spec, [work(spec, kernel, 2 * n)], fidelity=fidelity))
     assert math.isclose(twice, 2 * once, rel_tol=0.02)

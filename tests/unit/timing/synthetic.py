@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 
 import numpy as np
 
-from gpusim.compiler.kernel_ir import INSTRUCTION, KernelIR, Parameter, ValueType
+from gpusim.compiler.extract import kernel_from_module
+from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.count.work_count import WorkCount
+from gpusim.device import load_device
 from gpusim.device.quantity import Kind, Quantity
 from gpusim.device.spec import SECTIONS, DeviceSpec
 from gpusim.isa.cost import BLOCK_COST, KernelCost
@@ -107,14 +110,17 @@ def device(family: str = "bifrost", **changes) -> DeviceSpec:
     if family == "midgard":
         values = values | {"core.warp_width": 1, "core.thread_create_per_cycle": 1}
     sections = {}
+    # Figures that no timing test depends on are those of some device that ships.
+    other = load_device("mali-g72").figures()
     for section, cls in SECTIONS.items():
         quantities = {}
         for item in fields(cls):
             path = f"{section}.{item.name}"
+            value = values.get(path, other[path].value)
             quantities[item.name] = Quantity(
                 path=path,
-                value=values[path],
-                given=values[path],
+                value=value,
+                given=value,
                 unit="count",
                 source=("made_up",),
                 kind=Kind.ASSUMED,
@@ -149,54 +155,59 @@ def scaled(spec: DeviceSpec, k: float) -> DeviceSpec:
     return replace(spec, **sections)
 
 
-F32 = ValueType(kind="float", bits=32, text="float")
-POINTER = ValueType(kind="pointer", bits=64, address_space=1, text="ptr addrspace(1)")
-VOID = ValueType(kind="void", bits=0, text="void")
-
-
+@cache
 def kernel_ir(*, loads: int = 2, stores: int = 1, has_barrier: bool = False) -> KernelIR:
-    """Return a two-block kernel: an entry, and a body with some 4-byte accesses."""
-    rows = np.zeros(2 + loads + stores, dtype=INSTRUCTION)
-    rows["predicate"] = rows["callee"] = -1
-    rows["address_space"] = -1
-    rows["block"][1:] = 1
-    rows["opcode"] = 0
-    memory = rows[2:]
-    memory["address_space"] = 1
-    memory["access_bytes"] = 4
-    memory["align_bytes"] = 4
-    memory["opcode"][:loads] = 1
-    memory["opcode"][loads:] = 2
-    return KernelIR(
-        name="made_up",
-        parameters=(
-            Parameter(name="a", type_name="float*", kind="buffer", size_bytes=8, address_space=1),
-            Parameter(name="b", type_name="float*", kind="buffer", size_bytes=8, address_space=1),
-        ),
-        opcodes=("br", "load", "store"),
-        types=(VOID, F32, POINTER),
-        callees=(),
-        predicates=(),
-        block_names=("entry", "body"),
-        instructions=rows,
-        operand_start=np.zeros(len(rows) + 1, dtype=np.int64),
-        operands=np.zeros(0, dtype=np.int32),
-        edges=np.array([[0, 1]], dtype=np.int32),
-        loops=(),
-        local_memory_bytes=0,
-        private_memory_bytes=0,
-        has_barrier=has_barrier,
-        required_local_size=None,
+    """Return a kernel of three blocks: entry, a loop with some 4-byte accesses, exit.
+
+    Iteration t of work-item i loads ``a[(i + t) % n]`` and stores to ``b[i + k]``: the addresses
+    of the loads move by one element per iteration, those of the stores stand still.
+    """
+    body = []
+    for k in range(loads):
+        body += [
+            f"  %la{k} = getelementptr float, ptr addrspace(1) %0, i64 %sum",
+            f"  %l{k} = getelementptr i8, ptr addrspace(1) %la{k}, i64 {1024 * k}",
+            f"  %v{k} = load float, ptr addrspace(1) %l{k}, align 4",
+        ]
+    for k in range(stores):
+        body += [
+            f"  %sa{k} = getelementptr float, ptr addrspace(1) %1, i64 %i",
+            f"  %s{k} = getelementptr i8, ptr addrspace(1) %sa{k}, i64 {1024 * k}",
+            f"  store float 1.0, ptr addrspace(1) %s{k}, align 4",
+        ]
+    if has_barrier:
+        body.append("  call void @_Z7barrierj(i32 1)")
+    text = "\n".join(
+        [
+            'target triple = "spir64"',
+            "define void @made_up(ptr addrspace(1) %0, ptr addrspace(1) %1, i64 %2) {",
+            "  %i = call i64 @_Z13get_global_idj(i32 0)",
+            "  br label %body",
+            "body:",
+            "  %t = phi i64 [ 0, %3 ], [ %next, %body ]",
+            "  %sum = add i64 %i, %t",
+            *body,
+            "  %next = add i64 %t, 1",
+            "  %more = icmp slt i64 %next, %2",
+            "  br i1 %more, label %body, label %exit",
+            "exit:",
+            "  ret void",
+            "}",
+            "declare i64 @_Z13get_global_idj(i32)",
+            "declare void @_Z7barrierj(i32)",
+            "",
+        ]
     )
+    return kernel_from_module(text.encode(), "made_up", where="made-up")
 
 
 def kernel_cost(*, issue: float = 10.0, load_store: float = 3.0, registers: int = 4) -> KernelCost:
-    """Return costs for `kernel_ir`: the entry is free, the body as given."""
-    blocks = np.zeros(2, dtype=BLOCK_COST)
-    blocks["issue_cycles"] = blocks["issue_units"] = (0, issue)
-    blocks["arithmetic_instructions"] = (0, 2 * issue)
-    blocks["load_store"] = blocks["load_store_cycles"] = (0, load_store)
-    blocks["latency_cycles"] = (0, 8 * issue + 20 * load_store)
+    """Return costs for `kernel_ir`: entry and exit are free, the body as given."""
+    blocks = np.zeros(3, dtype=BLOCK_COST)
+    blocks["issue_cycles"][1] = blocks["issue_units"][1] = issue
+    blocks["arithmetic_instructions"][1] = 2 * issue
+    blocks["load_store"][1] = blocks["load_store_cycles"][1] = load_store
+    blocks["latency_cycles"][1] = 8 * issue + 20 * load_store
     return KernelCost(isa="made_up", unit="tuples", registers=registers, blocks=blocks)
 
 
@@ -207,18 +218,21 @@ def launch_work(
     local_size=(64, 1, 1),
     trips: int = 10,
     index: int = 0,
-    buffer_bytes: int = 4096,
+    buffer_bytes: int | None = None,
     ir: KernelIR | None = None,
     cost: KernelCost | None = None,
     class_factors: tuple[int, ...] = (1,),
 ) -> LaunchWork:
     """Lower a launch for `spec`; each work-item runs the body `trips` times.
 
-    With several `class_factors`, consecutive groups cycle through classes that do that many
+    Buffers are as large as the accesses need unless `buffer_bytes` says otherwise. With several
+    `class_factors`, consecutive groups cycle through classes that do that many
     times the work.
     """
     ir = ir or kernel_ir()
     cost = cost or kernel_cost()
+    if buffer_bytes is None:
+        buffer_bytes = 4 * (global_size[0] + trips * max(class_factors)) + 16384
     buffers = {i: Buffer(id=i, size_bytes=buffer_bytes) for i in (1, 2)}
     arguments = tuple(
         Argument(index=i, kind=ArgumentKind.BUFFER, size_bytes=8, ref=i + 1) for i in range(2)
@@ -238,7 +252,10 @@ def launch_work(
     counts = []
     for job in jobs:
         class_blocks = np.array(
-            [[job.group_items, job.group_items * trips * factor] for factor in class_factors],
+            [
+                [job.group_items, job.group_items * trips * factor, job.group_items]
+                for factor in class_factors
+            ],
             dtype=np.int64,
         )
         n_class = len(class_factors)

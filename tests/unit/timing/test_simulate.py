@@ -33,7 +33,7 @@ def test_segments_add_up_to_the_work_of_every_group(n_groups, factors):
     for c, n in count.class_runs:
         for _ in range(n):
             issue += sum(
-                count.class_blocks[c, b] / 4 * work.cost.blocks["issue_cycles"][b] for b in range(2)
+                count.class_blocks[c, b] / 4 * work.cost.blocks["issue_cycles"][b] for b in range(3)
             )
     cycle_ps = 2000
     total = float(demand.segments["n_groups"] @ demand.segments["arithmetic"])

@@ -1,0 +1,389 @@
+"""Addresses of a kernel as sums: a base per work-item plus a stride per enclosing loop.
+
+Ids and arguments are numbers at a launch, so the base of every address is plain arithmetic on
+arrays over chosen work-items. What is left is how an address moves from one iteration of a loop
+to the next; for the loops of dense kernels that is a constant.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpusim.compiler.kernel_ir import BLOCK, KernelIR
+from gpusim.isa.ir_view import IRView, is_value, parameter_index
+from gpusim.timing.work_item_ids import LOCAL_BASE
+
+Array = npt.NDArray[np.int64]
+_VARIABLE_STRIDE = 1 << 24
+_BUILTIN = re.compile(r"_Z\d+get_(\w+?)[jv]$")
+_INTRINSIC = re.compile(r"(?:llvm|gpusim)\.(\w+)\.i(\d+)$")
+_CASTS = ("sext", "zext", "trunc", "freeze", "bitcast", "addrspacecast", "ptrtoint", "inttoptr")
+
+
+@dataclass(slots=True)
+class Form:
+    """``base + sum over loops of stride * iteration``."""
+
+    base: Any
+    """int64, (n_thread,) or a scalar: value in the first iteration of every loop."""
+    strides: dict[int, Any] = field(default_factory=dict)
+    """Loop -> change per iteration; keys below zero stand for a value still being solved."""
+    is_exact: bool = True
+    """False where a choice or rounding that varies from iteration to iteration was left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A load or store of a kernel with its addresses."""
+
+    block: int
+    loops: tuple[int, ...]
+    """Enclosing loops, innermost first."""
+    access_bytes: int
+    is_load: bool
+    is_store: bool
+    form: Form | None
+    """None where the address depends on loaded data."""
+
+
+def access_forms(
+    kernel: KernelIR,
+    view: IRView,
+    *,
+    ids: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    parameters: Mapping[int, int],
+    trips: Mapping[int, float],
+    address_spaces: tuple[int, ...],
+) -> list[Access]:
+    """Return the accesses of a kernel to the given address spaces, in program order.
+
+    Parameters
+    ----------
+    kernel : KernelIR
+    view : IRView
+        Of `kernel`.
+    ids : mapping
+        Work-item function -> (n_thread,) values.
+    sizes : mapping
+        Work-item function -> value equal for all work-items.
+    parameters : mapping
+        Kernel parameter -> integer or address.
+    trips : mapping
+        Loop -> mean iterations per entry; needed where a value leaves its loop.
+    address_spaces : tuple of int
+        SPIR numbers.
+    """
+    solver = _Solver(kernel, view, ids, sizes, parameters, trips)
+    accesses = []
+    for index, row in enumerate(kernel.instructions):
+        if row["access_bytes"] <= 0 or row["address_space"] not in address_spaces:
+            continue
+        name = view.opcode[index]
+        block = int(row["block"])
+        accesses.append(
+            Access(
+                block=block,
+                loops=solver.nest(block),
+                access_bytes=int(row["access_bytes"]),
+                is_load=name != "store",
+                is_store=name != "load",
+                form=solver.operand(index, 1 if name == "store" else 0),
+            )
+        )
+    return accesses
+
+
+class _Solver:
+    """Evaluates values on demand and solves the recurrences of loop variables."""
+
+    def __init__(
+        self,
+        kernel: KernelIR,
+        view: IRView,
+        ids: Mapping[str, Array],
+        sizes: Mapping[str, int],
+        parameters: Mapping[int, int],
+        trips: Mapping[int, float],
+    ) -> None:
+        self.view = view
+        self._kernel = kernel
+        self._named = dict(ids) | {name: np.int64(v) for name, v in sizes.items()}
+        self._parameters = parameters
+        self._trips = trips
+        self._known: dict[int, Form | None] = {}
+        self._solving: dict[int, int] = {}
+        """PHI being solved -> its stand-in key."""
+        self._headers = {loop.header: i for i, loop in enumerate(kernel.loops)}
+        self._variables: dict[str, int] = {}
+
+    def nest(self, block: int) -> tuple[int, ...]:
+        """Return the loops around a block, innermost first."""
+        loop, nest = self.view.innermost_loop[block], []
+        while loop >= 0:
+            nest.append(loop)
+            loop = self._kernel.loops[loop].parent
+        return tuple(nest)
+
+    def operand(self, index: int, position: int) -> Form | None:
+        """Return an operand as its user sees it."""
+        code = self.view.operands[index][position]
+        if not is_value(code):
+            parameter = parameter_index(code)
+            if parameter >= 0:
+                value = self._parameters.get(parameter)
+                return None if value is None else Form(np.int64(value))
+            return self._literal(self.view.operand_texts[index][position])
+        return self._outside(self._value(code), self.view.block_of[index])
+
+    def _outside(self, form: Form | None, block: int) -> Form | None:
+        """Return `form` as seen in `block`: loops that were left stand at their last iteration."""
+        if form is None:
+            return None
+        left = [
+            key for key in form.strides if key >= 0 and block not in self._kernel.loops[key].blocks
+        ]
+        if not left:
+            return form
+        base, strides = form.base, dict(form.strides)
+        for loop in left:
+            last = max(0, round(self._trips.get(loop, 1.0)) - 1)
+            base = base + strides.pop(loop) * last
+        return Form(base, strides, form.is_exact)
+
+    def _literal(self, text: str) -> Form | None:
+        if text in ("true", "false"):
+            return Form(np.int64(text == "true"))
+        if text in ("null", "undef", "poison"):
+            return Form(np.int64(0))
+        match = re.search(r'@"?([\w.$-]+)', text)
+        if match:
+            order = self._variables.setdefault(match.group(1), len(self._variables))
+            return Form(np.int64(LOCAL_BASE + order * _VARIABLE_STRIDE))
+        try:
+            value = int(text)
+        except ValueError:
+            return None
+        return Form(np.int64(value - (1 << 64) if value >= 1 << 63 else value))
+
+    def _value(self, index: int) -> Form | None:
+        if index in self._solving:
+            return Form(np.int64(0), {self._solving[index]: 1})
+        if index not in self._known:
+            before = set(self._known)
+            form = self._compute(index)
+            if self._solving:
+                # Values found while a recurrence is open may hold its stand-in: forget them.
+                for other in set(self._known) - before:
+                    if _mentions(self._known[other]):
+                        del self._known[other]
+                if _mentions(form):
+                    return form
+            self._known[index] = form
+        return self._known[index]
+
+    def _compute(self, index: int) -> Form | None:
+        name = self.view.opcode[index]
+        kind = self.view.type_of(index)
+        if kind.kind not in ("int", "pointer") or kind.lanes != 1:
+            return None
+        if name == "phi":
+            return self._phi(index)
+        if name == "call":
+            return self._call(index)
+        if name == "alloca":
+            return Form(self._named["private_base"])
+        if name in _CASTS:
+            return self.operand(index, 0)
+        if name == "getelementptr":
+            return self._address(index)
+        if name == "select":
+            return self._select(index)
+        if name in ("load", "atomicrmw", "cmpxchg"):
+            return None
+        if len(self.view.operands[index]) != 2:
+            return None
+        a, b = self.operand(index, 0), self.operand(index, 1)
+        if a is None or b is None:
+            return None
+        return self._binary(index, name, a, b)
+
+    def _binary(self, index: int, name: str, a: Form, b: Form) -> Form | None:
+        if name == "add" or (name == "or" and "disjoint" in self.view.texts[index]):
+            return _sum(a, b, 1)
+        if name == "sub":
+            return _sum(a, b, -1)
+        if name == "mul":
+            return _product(a, b)
+        if name == "shl" and not b.strides:
+            return _product(a, Form(np.int64(1) << (b.base & 63)))
+        function = self._function(index, name)
+        if function is None:
+            return None
+        is_exact = a.is_exact and b.is_exact and not (a.strides or b.strides)
+        return Form(function(a.base, b.base), {}, is_exact)
+
+    def _function(self, index: int, name: str) -> Callable[..., Any] | None:
+        """Return a function of two arrays for an operation that does not keep sums."""
+        if name == "icmp":
+            return _PREDICATES[self.view.predicate(index)]
+        bits = self.view.type_of(index).bits
+        if name in ("lshr", "udiv", "urem") and bits < 64:
+            mask = (1 << bits) - 1
+            plain = _FUNCTIONS[name]
+            return lambda a, b: plain(a & mask, b & mask)
+        return _FUNCTIONS.get(name)
+
+    def _call(self, index: int) -> Form | None:
+        callee = self.view.callee(index)
+        builtin = _BUILTIN.match(callee)
+        if builtin:
+            name, texts = builtin.group(1), self.view.operand_texts[index]
+            key = name + (texts[0] if texts else "")
+            value = self._named.get(key, self._named.get(name))
+            return None if value is None else Form(value)
+        intrinsic = _INTRINSIC.match(callee)
+        if intrinsic is None or intrinsic.group(1) not in _FUNCTIONS:
+            return None
+        a, b = self.operand(index, 0), self.operand(index, 1)
+        if a is None or b is None:
+            return None
+        is_exact = a.is_exact and b.is_exact and not (a.strides or b.strides)
+        return Form(_FUNCTIONS[intrinsic.group(1)](a.base, b.base), {}, is_exact)
+
+    def _address(self, index: int) -> Form | None:
+        total = self.operand(index, 0)
+        for position, stride in enumerate(self.view.element_bytes[index], start=1):
+            step = self.operand(index, position)
+            if total is None or step is None:
+                return None
+            total = _sum(total, _scaled(step, stride), 1)
+        return total
+
+    def _select(self, index: int) -> Form | None:
+        """Choose per work-item; where the choice varies in a loop, the arm that moves stands."""
+        condition, yes, no = (self.operand(index, position) for position in range(3))
+        if yes is None or no is None:
+            return yes or no
+        if condition is not None and not condition.strides and condition.is_exact:
+            chosen = condition.base != 0
+            strides = {
+                loop: np.where(chosen, yes.strides.get(loop, 0), no.strides.get(loop, 0))
+                for loop in yes.strides | no.strides
+            }
+            return Form(np.where(chosen, yes.base, no.base), strides, yes.is_exact and no.is_exact)
+        arm = max(yes, no, key=lambda form: (len(form.strides), form.base.size))
+        return Form(arm.base, dict(arm.strides), is_exact=False)
+
+    def _phi(self, index: int) -> Form | None:
+        block = self.view.block_of[index]
+        loop = self._headers.get(block)
+        if loop is None:
+            return self._merge(index)
+        blocks = self._kernel.loops[loop].blocks
+        codes = self.view.operands[index]
+        outside = [i for i in range(0, len(codes), 2) if BLOCK - codes[i + 1] not in blocks]
+        inside = [i for i in range(0, len(codes), 2) if BLOCK - codes[i + 1] in blocks]
+        start = self.operand(index, outside[0]) if outside else None
+        if start is None or not inside:
+            return None
+        stand_in = -1 - len(self._solving)
+        self._solving[index] = stand_in
+        onward = self.operand(index, inside[0])
+        del self._solving[index]
+        if onward is None:
+            return None
+        if stand_in not in onward.strides:
+            # Set anew in every iteration, e.g. the counter of another loop: take what it becomes.
+            return Form(onward.base, dict(onward.strides), is_exact=False)
+        if np.any(onward.strides[stand_in] != 1) or loop in onward.strides:
+            return Form(start.base, dict(start.strides), is_exact=False)
+        step_strides = {k: v for k, v in onward.strides.items() if k != stand_in}
+        is_exact = start.is_exact and onward.is_exact and not any(k >= 0 for k in step_strides)
+        strides = dict(start.strides)
+        strides[loop] = onward.base
+        for key, value in step_strides.items():
+            if key < 0:
+                strides[key] = strides.get(key, 0) + value
+        return Form(start.base, strides, is_exact)
+
+    def _merge(self, index: int) -> Form | None:
+        """Return one of the values that meet here, the one that moves most."""
+        codes = self.view.operands[index]
+        forms = [self.operand(index, position) for position in range(0, len(codes), 2)]
+        known = [form for form in forms if form is not None]
+        if not known:
+            return None
+        arm = max(known, key=lambda form: (len(form.strides), form.base.size))
+        return Form(arm.base, dict(arm.strides), is_exact=len(known) == 1 and arm.is_exact)
+
+
+def _mentions(form: Form | None) -> bool:
+    """Return whether `form` holds the stand-in of an open recurrence."""
+    return form is not None and any(key < 0 for key in form.strides)
+
+
+def _sum(a: Form, b: Form, sign: int) -> Form:
+    strides = dict(a.strides)
+    for loop, stride in b.strides.items():
+        strides[loop] = strides.get(loop, 0) + sign * stride
+    return Form(a.base + sign * b.base, strides, a.is_exact and b.is_exact)
+
+
+def _scaled(a: Form, factor: int) -> Form:
+    return Form(a.base * factor, {k: v * factor for k, v in a.strides.items()}, a.is_exact)
+
+
+def _product(a: Form, b: Form) -> Form:
+    if a.strides and b.strides:
+        return Form(a.base * b.base, {}, is_exact=False)
+    moving, fixed = (a, b) if a.strides else (b, a)
+    strides = {loop: stride * fixed.base for loop, stride in moving.strides.items()}
+    return Form(a.base * b.base, strides, a.is_exact and b.is_exact)
+
+
+def _divide(a: Any, b: Any) -> Any:
+    """Divide rounding towards zero; by zero gives zero."""
+    safe = np.where(b == 0, 1, b)
+    quotient = np.abs(a) // np.abs(safe)
+    return np.where(b == 0, 0, np.where((a < 0) != (safe < 0), -quotient, quotient))
+
+
+def _remainder(a: Any, b: Any) -> Any:
+    return np.where(b == 0, 0, a - _divide(a, b) * b)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "lshr": lambda a, b: a >> (b & 63),
+    "ashr": lambda a, b: a >> (b & 63),
+    "sdiv": _divide,
+    "udiv": _divide,
+    "srem": _remainder,
+    "urem": _remainder,
+    "smin": np.minimum,
+    "smax": np.maximum,
+    "umin": np.minimum,
+    "umax": np.maximum,
+}
+_PREDICATES: dict[str, Callable[..., Any]] = {
+    "eq": lambda a, b: np.int64(a == b),
+    "ne": lambda a, b: np.int64(a != b),
+    "slt": lambda a, b: np.int64(a < b),
+    "sle": lambda a, b: np.int64(a <= b),
+    "sgt": lambda a, b: np.int64(a > b),
+    "sge": lambda a, b: np.int64(a >= b),
+    "ult": lambda a, b: np.int64(a < b),
+    "ule": lambda a, b: np.int64(a <= b),
+    "ugt": lambda a, b: np.int64(a > b),
+    "uge": lambda a, b: np.int64(a >= b),
+}
