@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 
 from gpusim.errors import TraceError, located
 from gpusim.trace import schema
+from gpusim.trace.parquet_footer import declared_rows
 from gpusim.trace.sequences import ChunkedTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-MAX_ROWS = 100_000_000
-MAX_GROUP_ROWS = 1 << 20
-MAX_GROUP_BYTES = 1 << 30
-"""Decoded size of a row group as the file declares it."""
-MAX_ITEMS = 1 << 26
-"""Items in one column of one row group; bounds lists, whose length is not the number of rows."""
 
 _ZSTD_LEVEL = 3
 _FEW_ROWS = 4096
@@ -82,6 +75,7 @@ def read_parquet(table: schema.Table, data: bytes, where: str) -> tuple[ChunkedT
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    group_rows = declared_rows(data, where)
     names = [column.name for column in table.columns]
     # Dictionaries stay dictionaries: a long text repeated a million times is stored once.
     repeated = [column.name for column in table.columns if column.type in ("text", "bytes")]
@@ -93,13 +87,11 @@ def read_parquet(table: schema.Table, data: bytes, where: str) -> tuple[ChunkedT
             thrift_string_size_limit=1 << 24,
             thrift_container_size_limit=1 << 20,
         )
-        metadata = file.metadata
         found = {field.name: field.type for field in file.schema_arrow}
         all_names = list(file.schema_arrow.names)
     except _unreadable() as error:
         raise _damaged(where, error) from None
     _check_schema(table, found, all_names, where)
-    group_rows = _check_limits(metadata, where)
 
     def read(position: int) -> pa.Table:
         try:
@@ -162,33 +154,3 @@ def _check_schema(
                     found=kind,
                 )
             )
-
-
-def _check_limits(metadata: pq.FileMetaData, where: str) -> list[int]:
-    """Return the rows of every row group, after checking what the footer declares."""
-    if not 0 <= metadata.num_rows <= MAX_ROWS:
-        raise TraceError(
-            located(where, "too many rows", expected=f"at most {MAX_ROWS}", found=metadata.num_rows)
-        )
-    rows = []
-    for position in range(metadata.num_row_groups):
-        group = metadata.row_group(position)
-        place = f"{where}: row group {position}"
-        limits = [("rows", group.num_rows, MAX_GROUP_ROWS)]
-        for i in range(group.num_columns):
-            column = group.column(i)
-            limits.append((f"items of column {i}", column.num_values, MAX_ITEMS))
-            limits.append((f"bytes of column {i}", column.total_uncompressed_size, MAX_GROUP_BYTES))
-        for what, value, most in limits:
-            if not 0 <= value <= most:
-                raise TraceError(
-                    located(place, f"too many {what}", expected=f"0..{most}", found=value)
-                )
-        rows.append(group.num_rows)
-    if sum(rows) != metadata.num_rows:
-        raise TraceError(
-            located(
-                where, "row groups do not add up", expected=str(metadata.num_rows), found=sum(rows)
-            )
-        )
-    return rows

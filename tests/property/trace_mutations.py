@@ -46,6 +46,15 @@ def base_rows(file):
     return pq.read_table(io.BytesIO(base_files()[file]))
 
 
+@cache
+def unguarded_table(file, is_packed):
+    """The same table as a foreign writer might store it: damage gets past the page checksums."""
+    sink = io.BytesIO()
+    compression = "snappy" if is_packed else "none"
+    pq.write_table(base_rows(file), sink, compression=compression, store_schema=False)
+    return sink.getvalue()
+
+
 def zip_of(files):
     """Return a stored zip of the files."""
     sink = io.BytesIO()
@@ -118,6 +127,8 @@ def damage_sealed(random):
         files[name] = bomb if random.randrange(8) == 0 else damage_bytes(random, files[name])
         return files
     name = random.choice([*TABLE_FILES, schema.DEVICES])
+    if name in TABLE_FILES and random.randrange(2):
+        files[name] = unguarded_table(name, random.randrange(2) == 0)
     files[name] = damage_bytes(random, files[name])
     if random.randrange(8) == 0:
         files[name] = files[random.choice(TABLE_FILES)]
