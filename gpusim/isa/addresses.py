@@ -15,6 +15,8 @@ from gpusim.isa.emit import Emitter
 from gpusim.isa.table import IsaTable
 from gpusim.isa.values import Ref, is_zero
 
+_VARIABLE_GAP = 256
+"""Stands for the size of a variable: a constant that an immediate offset can hold."""
 _VARIABLE = re.compile(r'@"?([\w.$-]+)"?')
 
 
@@ -40,6 +42,7 @@ class AddressSelector:
         self._emitter = emitter
         self._table = table
         self._variables: dict[str, int] = {}
+        self._has_local_base = bool(table.rule("local_base"))
         self._sums: dict[int, Sum] = {}
         self._sums_indices = bool(table.rule("sums_indices"))
         bits = table.issue.get("immediate_offset_bits")
@@ -47,10 +50,15 @@ class AddressSelector:
         self._moves = int(table.rule("address_moves")) if "address_moves" in table.issue else 0
 
     def variable(self, text: str) -> Ref:
-        """Return the address of a program-scope or local variable; the first is at zero."""
+        """Return the address of a local or constant variable.
+
+        Local memory is a segment with addresses from zero, or begins at a uniform pointer.
+        """
         match = _VARIABLE.search(text)
         name = match.group(1) if match else text
         order = self._variables.setdefault(name, len(self._variables))
+        if self._has_local_base:
+            return Ref("u", "local memory", order * _VARIABLE_GAP)
         return Ref("c", "0" if order == 0 else f"address of {name}")
 
     def add_constant(self, base: Ref, offset: int) -> Ref:

@@ -9,7 +9,6 @@ from gpusim.isa.machine import (
     ATOMIC,
     BARRIER,
     BRANCH,
-    LOAD,
     MESSAGES,
     STORE,
     MachineKernel,

@@ -27,6 +27,8 @@ class Emitter:
         self.line = 0
         self._home: dict[int, int] = {}
         self._seen: dict[tuple[object, ...], tuple[int, Ref]] = {}
+        self._hoist_limit = int(table.rule("hoist_limit"))
+        self._weights: dict[int, int] = {}
 
     def new_register(self, words: int = 1, block: int | None = None) -> Ref:
         """Return a fresh virtual register of `words` 32-bit words, defined in `block`."""
@@ -87,17 +89,34 @@ class Emitter:
         return target
 
     def shared(self, name: str, operands: Sequence[Ref]) -> Ref:
-        """Emit address arithmetic once: reused where it dominates, hoisted out of loops."""
+        """Emit address arithmetic once: reused where it dominates, hoisted out of small loops."""
         key = (name, *operands)
+        fixed = self._crowded_loop(self.block)
         found = self._seen.get(key)
-        if found is not None and found[0] in self.view.dominators[self.block]:
+        if found is not None and self._is_usable(found[0], fixed):
             return found[1]
         home, line = self.block, self.line
-        self.block = self._outermost_block(operands)
+        if fixed < 0:
+            self.block = self._outermost_block(operands)
         result = self.chain(name, operands)
         self._seen[key] = (self.block, result)
         self.block, self.line = home, line
         return result
+
+    def _is_usable(self, home: int, crowded_loop: int) -> bool:
+        """Return whether a value made in block `home` serves the current block."""
+        if home not in self.view.dominators[self.block]:
+            return False
+        return crowded_loop < 0 or home in self.view.kernel.loops[crowded_loop].blocks
+
+    def _crowded_loop(self, block: int) -> int:
+        """Return the innermost loop of `block` when it is too large to hoist from, else -1."""
+        loop = self.view.innermost_loop[block]
+        if loop < 0 or self._hoist_limit == 0:
+            return -1
+        if loop not in self._weights:
+            self._weights[loop] = loop_weight(self.view, loop)
+        return loop if self._weights[loop] >= self._hoist_limit else -1
 
     def _outermost_block(self, operands: Sequence[Ref]) -> int:
         """Return the preheader of the outermost loop in which no operand changes."""
@@ -149,3 +168,26 @@ def registers_of(refs: Sequence[Ref]) -> tuple[int, ...]:
 def words_of(refs: Sequence[Ref]) -> tuple[str, ...]:
     """Return the uniform and constant words among `refs`, each once, in order."""
     return tuple(dict.fromkeys(ref.word for ref in refs if ref.word))
+
+
+_FREE = frozenset(
+    "phi getelementptr shufflevector insertelement extractelement bitcast sext zext trunc "
+    "addrspacecast freeze fneg".split()
+)
+_ACCESS_WEIGHT = 3
+
+
+def loop_weight(view: IRView, loop: int) -> int:
+    """Return the operations of a loop as a compiler sees them before it hoists addresses.
+
+    An access counts with the scaling and the addition of its address.
+    """
+    weight = 0
+    for block in view.kernel.loops[loop].blocks:
+        for index in view.members[block]:
+            opcode = view.opcode[index]
+            if opcode in ("load", "store"):
+                weight += _ACCESS_WEIGHT
+            elif opcode not in _FREE:
+                weight += 1
+    return weight

@@ -59,9 +59,9 @@ class Word:
 def allowed_slots(op: MicroOp) -> tuple[str, ...]:
     """Return the slots that may execute `op`: scalar units take one component of 32 bits."""
     is_scalar = op.lanes == 1 and op.bits <= _SCALAR_BITS
-    return tuple(
-        slot for slot in UNIT_SETS[op.unit] if is_scalar or slot not in SCALAR_SLOTS
-    ) or ("VADD",)
+    return tuple(slot for slot in UNIT_SETS[op.unit] if is_scalar or slot not in SCALAR_SLOTS) or (
+        "VADD",
+    )
 
 
 def constant_bytes(ops: Sequence[MicroOp]) -> int:
@@ -213,7 +213,8 @@ class _Scheduler:
     def _has_product(self, position: int) -> bool:
         """Return whether a multiply can move into stage 1 once the operation is placed."""
         return any(
-            self.n_after[earlier] == 1 and "VMUL" in allowed_slots(self.ops[earlier])
+            self.n_after[earlier] == 1
+            and "VMUL" in allowed_slots(self.ops[earlier])
             and self.ops[earlier].unit in ("MUL", "FMUL", "VMUL")
             for earlier in self.before[position]
             if self.ops[earlier].kind == ALU
@@ -273,4 +274,7 @@ class _Scheduler:
         return sum(self.register_words.get(number, 1) for number in numbers)
 
     def _best(self, candidates: Collection[int]) -> int:
-        return min(candidates, key=lambda p: (self._live_effect(self.ops[p]), self.ops[p].kind in (ALU, BRANCH), -p))
+        return min(
+            candidates,
+            key=lambda p: (self._live_effect(self.ops[p]), self.ops[p].kind in (ALU, BRANCH), -p),
+        )

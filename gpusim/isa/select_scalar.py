@@ -26,6 +26,7 @@ from gpusim.isa.machine import (
     MachineKernel,
     MicroOp,
 )
+from gpusim.isa.merge import constant_offset, merged_local_loads
 from gpusim.isa.narrow import narrow_values
 from gpusim.isa.opclass import binary_class, cast_class
 from gpusim.isa.phis import copy_is_needed
@@ -69,7 +70,12 @@ class ScalarSelector:
         self.narrow = narrow_values(view)
         self.fusion = Fusion(view, table, self.narrow)
         self.values: dict[int, list[Ref]] = {}
+        self.merged: dict[int, list[int]] = {}
+        if table.rule("merges_local_loads"):
+            for group in merged_local_loads(view, int(table.rule("message_bytes"))):
+                self.merged[min(group)] = group
         self.ids: dict[str, Ref] = {}
+        self.edge_copies: dict[int, set[int]] = {}
         self.uniforms = uniform_words(view.kernel)
         self.addresses = AddressSelector(table, self.emitter)
         self.register_bytes = _WORD_BYTES
@@ -322,11 +328,32 @@ class ScalarSelector:
     # -- memory -----------------------------------------------------------------------------
 
     def _do_load(self, index: int) -> None:
+        if index in self.values:
+            return
+        if index in self.merged:
+            self._merged_load(index, self.merged[index])
+            return
         kind = self.view.type_of(index)
         refs = self._fresh(kind, index)
         registers = list(dict.fromkeys(refs))
         self.values[index] = refs
         self._access(index, LOAD, self.lanes(index, 0)[0], registers)
+
+    def _merged_load(self, index: int, group: list[int]) -> None:
+        """Emit one wide message for neighbouring loads."""
+        for load in group:
+            self.values[load] = self._fresh(self.view.type_of(load), load)
+        first = group[0]
+        gap = self.lanes(index, 0)[0]
+        distance = constant_offset(self.view, first) - constant_offset(self.view, index)
+        registers = [self.values[load][0] for load in group]
+        self._message(
+            LOAD,
+            self.addresses.add_constant(gap, distance),
+            registers,
+            _WORD_BYTES * len(group),
+            "local",
+        )
 
     def _do_store(self, index: int) -> None:
         kind = self.view.operand_type(index)
@@ -536,7 +563,9 @@ class ScalarSelector:
                 min(widest, size - offset),
             )
 
-    def _message(self, kind: str, pointer: Ref, data: list[Ref], size: int) -> None:
+    def _message(
+        self, kind: str, pointer: Ref, data: list[Ref], size: int, space: str = "private"
+    ) -> None:
         where = self.addresses.for_message(pointer)
         registers = registers_of(data)
         self.emitter.add(
@@ -548,7 +577,7 @@ class ScalarSelector:
                 words=words_of(where),
                 writes=registers if kind == LOAD else (),
                 staging=registers if kind == STORE else (),
-                space="private",
+                space=space,
                 bytes=size,
             )
         )
@@ -590,6 +619,7 @@ class ScalarSelector:
                 continue
             number = int(source.name) if source.is_register else -1
             if not source.is_register or is_needed or number in taken:
+                self.edge_copies.setdefault(block, set()).add(successor)
                 units = self.table.sequence("mov")
                 self.emitter.add(
                     MicroOp(
@@ -615,7 +645,7 @@ class ScalarSelector:
         loop = view.innermost_loop[block]
         is_latch = loop >= 0 and view.kernel.loops[loop].header in targets
         if opcode == "br" and len(targets) == 1:
-            if is_latch or targets[0] != block + 1:
+            if is_latch or targets[0] != block + 1 or self._has_split_edge(targets[0], block):
                 self._branch("jump", [])
         elif opcode == "br":
             fused = self.fusion.branches.get(index)
@@ -632,6 +662,18 @@ class ScalarSelector:
             for _ in range(max(1, len(targets) - 1)):
                 flag = self.emitter.chain("icmp", [self.operand(index, 0), Ref("c", "case")])
                 self._branch("branch", [flag])
+
+    def _has_split_edge(self, target: int, block: int) -> bool:
+        """Return whether copies on a conditional edge stand between `block` and `target`.
+
+        Copies for a phi on an edge from a conditional branch need a place of their own, in front
+        of the target: whoever fell through to it must jump over them.
+        """
+        return any(
+            other != block and len(self.view.successors[other]) > 1 and other in self.edge_copies
+            for other in self.view.predecessors[target]
+            if target in self.edge_copies.get(other, ())
+        )
 
     def _branch(self, name: str, operands: list[Ref]) -> None:
         for unit in self.table.sequence(name):
