@@ -55,11 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     argv : list of str, optional
         Arguments without the program name; ``sys.argv[1:]`` by default.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments, debug = _take_debug(sys.argv[1:] if argv is None else argv)
     try:
         build_app()(args=arguments, prog_name="gpusim")
     except GpusimError as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         print(f"gpusim: {error}", file=sys.stderr)
         sys.exit(2)
@@ -67,6 +67,24 @@ def main(argv: list[str] | None = None) -> None:
         # The reader of a pipe (head, less) went away; not an error of ours.
         sys.stderr.close()
         sys.exit(0)
+    except KeyboardInterrupt:
+        print("gpusim: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"gpusim: internal error: {text} (--debug shows where)", file=sys.stderr)
+        sys.exit(1)
+
+
+def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Accept ``--debug`` anywhere, except among the words of a program to capture."""
+    own = arguments[:1] if "capture" in arguments[:2] else arguments
+    if "--debug" not in own:
+        return arguments, False
+    position = arguments.index("--debug")
+    return arguments[:position] + arguments[position + 1 :], True
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from gpusim.cli import app
+from gpusim.errors import TraceError
 from gpusim.resources import traces_dir
 
 TRACE = str(traces_dir() / "resnet50-l16-c97.gptrace")
@@ -117,3 +118,26 @@ def test_public_names_are_frozen():
     ]
     for name in dir(gpusim):
         assert getattr(gpusim, name) is not None
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_debug_shows_the_traceback(place):
+    arguments = ["replay", "missing.gptrace", "--device", "mali-g72"]
+    arguments.insert(place, "--debug")
+    with pytest.raises(TraceError):
+        app.main(arguments)
+
+
+def test_debug_of_a_captured_program_is_its_own():
+    words = ["capture", "--", "./program", "--debug"]
+    assert app._take_debug(words) == (words, False)
+
+
+def test_a_bug_is_one_line_too(capsys, monkeypatch):
+    def broken():
+        raise TypeError("two\nlines")
+
+    monkeypatch.setattr(app, "build_app", broken)
+    code, _, err = run(capsys, "devices")
+    assert code == 1
+    assert err == "gpusim: internal error: TypeError: two lines (--debug shows where)\n"
