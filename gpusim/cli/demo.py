@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -70,19 +71,20 @@ def _show_clblast(out: Path) -> list[Report]:
     from gpusim.errors import CaptureError
     from gpusim.pipeline import replay
 
-    client = build_client(out)
-    if client is None:
-        typer.echo("\n(CLBlast is not installed here: capturing it is left out)")
-        return []
-    typer.echo("\nCLBlast's SGEMM 256x256x256, captured here as if on two devices:\n")
     reports = []
-    for device in PRESENTED:
-        try:
-            trace = capture_sgemm(client, device, out)
-        except CaptureError as error:
-            typer.echo(f"(not captured as {device}: {error})")
-            continue
-        if trace is not None:
-            reports.append(replay(open_trace(trace), device))
-            print_report(reports[-1])
+    with TemporaryDirectory() as folder:
+        client = build_client(Path(folder))
+        if client is None:
+            typer.echo("\n(CLBlast is not installed here: capturing it is left out)")
+            return []
+        typer.echo("\nCLBlast's SGEMM 256x256x256, captured here as if on two devices:\n")
+        for device in PRESENTED:
+            try:
+                trace = capture_sgemm(client, device, out)
+            except CaptureError as error:
+                typer.echo(f"(not captured as {device}: {error})")
+                continue
+            if trace is not None:
+                reports.append(replay(open_trace(trace), device))
+                print_report(reports[-1])
     return reports
