@@ -17,6 +17,7 @@ COMMANDS: tuple[str, ...] = (
     "devices",
     "doctor",
     "info",
+    "lower",
     "replay",
     "trace",
     "validate",

@@ -28,7 +28,7 @@ class Sum(NamedTuple):
     """Base plus index times stride, not emitted yet."""
 
     base: Ref
-    index: Ref
+    scaled: Ref
     stride: int
 
 
@@ -77,7 +77,7 @@ class AddressSelector:
         if base.kind == SUM:
             inner = self._sums[int(base.name)]
             if inner.stride == stride and self._sums_indices and inner.base.kind != "r":
-                total = self._emitter.shared("iadd", [inner.index, index])
+                total = self._emitter.shared("iadd", [inner.scaled, index])
                 return self._sum(inner.base, total, stride, base.offset)
             bare = self.materialise(bare)
         if stride & (stride - 1):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gpusim.compiler.kernel_ir import KernelIR
+from gpusim.isa.allocate import Allocation, allocate, insert_spill
 from gpusim.isa.dependence import block_ties, break_cycles
 from gpusim.isa.ir_view import IRView
 from gpusim.isa.machine import (
@@ -18,7 +20,8 @@ from gpusim.isa.machine import (
     MachineKernel,
     MicroOp,
 )
-from gpusim.isa.registers import live_out_sets, pressure, threads_for
+from gpusim.isa.pressure import order_for_pressure
+from gpusim.isa.registers import aliases, live_out_sets, threads_for
 from gpusim.isa.schedule_bifrost import Clause, legalise_words, schedule_bifrost
 from gpusim.isa.schedule_inorder import PIPES, schedule_inorder
 from gpusim.isa.schedule_midgard import Word, access_cycles, schedule_midgard
@@ -27,6 +30,7 @@ from gpusim.isa.select_scalar import select_scalar
 from gpusim.isa.table import IsaTable, load_table
 
 _ACCESSES = frozenset({LOAD, STORE, ATOMIC})
+_MAX_SPILL_ROUNDS = 200
 _EITHER_UNIT = {"bifrost": "E", "midgard": "ANY"}
 
 
@@ -64,6 +68,8 @@ class LoweredKernel:
     """128-bit registers on Midgard, 32-bit registers elsewhere."""
     threads_per_core: int
     """Work-items resident on a core by registers alone."""
+    spills: int
+    """Spill stores and reloads in the code."""
 
     def figures(self) -> dict[str, str]:
         """Return the figures of the table that the costs rest on: path -> kind."""
@@ -100,15 +106,9 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     break_cycles(machine, _EITHER_UNIT.get(isa, table.sequence("mov")[0]))
     if isa == "bifrost":
         legalise_words(machine)
-    ties = block_ties(machine)
-    live_out = live_out_sets(machine, view, [code.ops for code in machine.blocks])
-    blocks = tuple(
-        _schedule(code.ops, machine, table, ties[index], live_out[index])
-        for index, code in enumerate(machine.blocks)
-    )
-    orders = [issue_order(code) for code in blocks]
-    words = pressure(machine, view, orders)
-    registers = int(table.rule("reserved_registers")) + -(-words // (4 if isa == "midgard" else 1))
+    blocks, allocation, n_spills = _allocated(machine, view, table)
+    row_words = _row_words(table)
+    registers = int(table.rule("reserved_registers")) + -(-allocation.words // row_words)
     registers = max(1, min(registers, int(table.rule("registers"))))
     return LoweredKernel(
         isa=isa,
@@ -119,7 +119,84 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
         table=table,
         registers=registers,
         threads_per_core=threads_for(registers, table),
+        spills=n_spills,
     )
+
+
+def _allocated(
+    machine: MachineKernel, view: IRView, table: IsaTable
+) -> tuple[tuple[BlockCode, ...], Allocation, int]:
+    """Schedule and colour; spill and start again until everything has a register."""
+    row_words = _row_words(table)
+    available = int(table.rule("registers")) - int(table.rule("reserved_registers"))
+    n_spills = 0
+    for _ in range(_MAX_SPILL_ROUNDS):
+        blocks = _schedule_all(machine, view, table)
+        orders = [issue_order(code) for code in blocks]
+        forwarded = forwarded_values(machine, blocks)
+        allocation = allocate(machine, view, orders, available * row_words, row_words, forwarded)
+        if not allocation.unplaced:
+            break
+        n_spills += insert_spill(machine, allocation.unplaced[0], table.sequence("load")[0])
+    return blocks, allocation, n_spills
+
+
+def _row_words(table: IsaTable) -> int:
+    return int(table.rule("vector_bytes")) // 4 if "vector_bytes" in table.issue else 1
+
+
+def _schedule_all(machine: MachineKernel, view: IRView, table: IsaTable) -> tuple[BlockCode, ...]:
+    ties = block_ties(machine)
+    alias = aliases(machine)
+    live_out = live_out_sets(machine, view, [code.ops for code in machine.blocks])
+    result = []
+    for index, code in enumerate(machine.blocks):
+        needed = {number for number, root in alias.items() if root in live_out[index]}
+        result.append(_schedule(code.ops, machine, table, ties[index], needed))
+    return tuple(result)
+
+
+def forwarded_values(machine: MachineKernel, blocks: Sequence[BlockCode]) -> set[int]:
+    """Return the values that never occupy a work register.
+
+    Those are results that only their own issue word or the next tuple of the clause reads, and
+    Midgard addresses, which have registers of their own.
+    """
+    written: set[int] = set()
+    kept: set[int] = set()
+    for code in blocks:
+        for item in code.issued:
+            if isinstance(item, Clause):
+                _visit_clause(item, written, kept)
+            elif isinstance(item, Word):
+                _visit_word(item, written, kept)
+    shared = {number for phi, value, _ in machine.ties for number in (phi, value)}
+    return written - kept - shared
+
+
+def _visit_clause(clause: Clause, written: set[int], kept: set[int]) -> None:
+    before: set[int] = set()
+    for entry in clause.tuples:
+        inside: set[int] = set()
+        for op in entry.ops:
+            kept.update(number for number in op.reads if number not in inside | before)
+            kept.update(op.staging)
+            made = () if op.kind in MESSAGES else op.writes
+            kept.update(number for number in op.writes if number in written)
+            written.update(made)
+            inside.update(made)
+        before = inside
+
+
+def _visit_word(word: Word, written: set[int], kept: set[int]) -> None:
+    inside = {number for op in word.slots.values() for number in op.writes}
+    for op in word.ops:
+        is_access = op.kind in _ACCESSES
+        kept.update(n for n in op.reads if n not in inside and not is_access)
+        kept.update(op.staging)
+        kept.update(number for number in op.writes if number in written)
+        if not is_access:
+            written.update(op.writes)
 
 
 def issue_order(code: BlockCode) -> list[MicroOp]:
@@ -143,11 +220,13 @@ def _schedule(
     live_out: set[int],
 ) -> BlockCode:
     if table.isa == "bifrost":
-        return _bifrost_code(schedule_bifrost(ops, table, ties, live_out), table)
+        ordered = order_for_pressure(ops, ties, live_out, machine.register_words)
+        return _bifrost_code(schedule_bifrost(ordered, table, ties, live_out), table)
     if table.isa == "midgard":
         words = schedule_midgard(ops, table, ties, live_out, machine.register_words)
         return _midgard_code(words, table)
-    return _inorder_code(schedule_inorder(ops, ties), table)
+    ordered = order_for_pressure(ops, ties, live_out, machine.register_words)
+    return _inorder_code(schedule_inorder(ordered, ties), table)
 
 
 def _bifrost_code(clauses: list[Clause], table: IsaTable) -> BlockCode:

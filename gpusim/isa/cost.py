@@ -88,5 +88,6 @@ def cost_kernel(kernel: KernelIR, isa: str) -> KernelCost:
         registers=lowered.registers,
         threads_per_core=lowered.threads_per_core,
         blocks=blocks,
+        spills=lowered.spills,
         figures=lowered.figures(),
     )

@@ -171,8 +171,11 @@ def words_of(refs: Sequence[Ref]) -> tuple[str, ...]:
 
 
 _FREE = frozenset(
-    "phi getelementptr shufflevector insertelement extractelement bitcast sext zext trunc "
-    "addrspacecast freeze fneg".split()
+    (
+        *("phi", "getelementptr", "freeze", "fneg", "addrspacecast"),
+        *("shufflevector", "insertelement", "extractelement"),
+        *("bitcast", "sext", "zext", "trunc"),
+    )
 )
 _ACCESS_WEIGHT = 3
 

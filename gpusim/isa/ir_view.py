@@ -62,8 +62,14 @@ class IRView:
 
     @cached_property
     def line(self) -> list[int]:
-        """Source line of each instruction."""
+        """Source line of each instruction; one without takes that of a neighbour in its block."""
         lines: list[int] = self.kernel.instructions["line"].tolist()
+        for members in self.members:
+            for order in (members, members[::-1]):
+                last = 0
+                for index in order:
+                    last = lines[index] or last
+                    lines[index] = last
         return lines
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Registers that scheduled code needs: live ranges, pressure, threads per core."""
+"""Live ranges over scheduled code, and how many work-items a core holds."""
 
 from __future__ import annotations
 
@@ -60,33 +60,6 @@ def aliases(kernel: MachineKernel) -> dict[int, int]:
         if first != second:
             alias[second] = first
     return {number: root(number) for number in alias}
-
-
-def pressure(kernel: MachineKernel, view: IRView, orders: Sequence[Sequence[MicroOp]]) -> int:
-    """Return the largest number of 32-bit words live at once.
-
-    Parameters
-    ----------
-    kernel, view, orders
-        As for :func:`live_out_sets`.
-    """
-    alias = aliases(kernel)
-    words = kernel.register_words
-    worst = 0
-    for ops, out in zip(orders, live_out_sets(kernel, view, orders), strict=True):
-        live = set(out)
-        total = sum(words[n] for n in live)
-        worst = max(worst, total)
-        for op in reversed(ops):
-            for number in {alias[n] for n in op.writes}:
-                if number in live:
-                    live.remove(number)
-                    total -= words[number]
-            for number in {alias[n] for n in (*op.reads, *op.staging)} - live:
-                live.add(number)
-                total += words[number]
-            worst = max(worst, total)
-    return worst
 
 
 def threads_for(registers: int, table: IsaTable) -> int:

@@ -160,7 +160,7 @@ class _Scheduler:
             if self.ops[p].kind not in (ALU, BRANCH)
             and (self.ops[p].kind in (TEXTURE, BARRIER)) == is_texture
         }
-        chosen = []
+        chosen: list[int] = []
         while candidates and len(chosen) < limit:
             position = self._best(candidates)
             candidates.remove(position)
