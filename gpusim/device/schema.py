@@ -142,6 +142,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         "task_dispatch_cycles": _cycles(),
         "task_start_cycles": _cycles(),
         "min_task_threads": _count(1, 65536),
+        "queue_order": _text("processor", "hardware"),
         "cache_flush_fixed_cycles": _cycles(),
         "cache_flush_bytes_per_cycle": _bytes_per_cycle(),
     },

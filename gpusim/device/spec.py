@@ -174,6 +174,9 @@ class JobManagerSpec:
     """From the dispatch of a task to its first issue on the core."""
     min_task_threads: Quantity
     """Small work-groups are handed out together, up to this many work-items."""
+    queue_order: Quantity
+    """Who holds back a command of an in-order queue until the previous one has ended:
+    ``processor`` (the driver submits it after the interrupt) or ``hardware``."""
     cache_flush_fixed_cycles: Quantity
     cache_flush_bytes_per_cycle: Quantity
 

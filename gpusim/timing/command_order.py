@@ -57,7 +57,7 @@ class CommandOrder:
             first_job.append(first_job[-1] + n_jobs)
         schedule, host = self.schedule, self._host
         schedule.enqueued_ps = [0] * len(jobs_per_launch)
-        now = flushed = enqueued = n_unflushed = 0
+        now = flushed = enqueued = n_unflushed = launch = 0
         for step in steps:
             flush = step.kind in (StepKind.FLUSH, StepKind.WAIT)
             if step.kind is StepKind.ENQUEUE:
@@ -75,7 +75,9 @@ class CommandOrder:
                 if enqueued > flushed:
                     now += host.submit_ps
                     for job in range(flushed, enqueued):
-                        self._submit(now, int(durations[job]))
+                        while first_job[launch + 1] <= job:
+                            launch += 1
+                        self._submit(now, int(durations[job]), first_job[launch])
                     flushed = enqueued
             if step.kind is StepKind.WAIT and first_job[step.launches]:
                 told = self._told(first_job[step.launches] - 1)
@@ -84,11 +86,15 @@ class CommandOrder:
         schedule.total_ps = now
         return schedule
 
-    def _submit(self, now: int, duration: int) -> None:
-        """Take one job through registers, slot and end."""
+    def _submit(self, now: int, duration: int, first_of_launch: int) -> None:
+        """Take one job through its turn, registers, slot and end."""
         schedule, host, depth = self.schedule, self._host, self._gpu.slot_depth
         job = len(schedule.job_end_ps)
         written = max(now, self._registers_free_ps)
+        if self._gpu.processor_orders and first_of_launch:
+            told = self._told(first_of_launch - 1)
+            if told > written:
+                written = told + host.wakeup_ps + host.submit_ps
         if job >= depth:
             written = max(written, self._told(job - depth))
         written += host.registers_ps

@@ -202,7 +202,7 @@ class _Moved:
 
 
 def _moved(traffic: Traffic, figures: GpuFigures) -> _Moved:
-    line = figures.line_bytes
+    line = figures.fill_bytes
     written = round(traffic.l2_store_misses) * line
     return _Moved(
         l2_read_bytes=round(traffic.l1_load_misses) * line,
@@ -254,7 +254,10 @@ def _class_rows(
         l2_bytes / figures.l2_bytes_per_cycle * cycle_ps,
         traffic.l1_load_misses * wait_ps / figures.l1_outstanding_misses,
     )
-    rows["translation"] = share * traffic.tlb_misses * figures.tlb_miss_cycles * cycle_ps
+    translation = traffic.tlb_misses * figures.tlb_hit_cycles + traffic.walks * max(
+        0.0, figures.walk_cycles - figures.tlb_hit_cycles
+    )
+    rows["translation"] = share * translation * cycle_ps
     rows["thread_creation"] = created * cycle_ps
     rows["dram_bytes"] = share * (
         moved.dram_read_bytes + moved.dram_write_bytes - moved.flushed_bytes

@@ -52,14 +52,21 @@ class GpuFigures:
     load_store_restart_cycles: float
     load_store_bytes_per_cycle: float
     texture_per_cycle: float
-    line_bytes: int
-    l1_lines: float
+    fill_bytes: int
+    """What one miss brings: a line, or a sector where lines have sectors."""
+    l1_fills: float
+    """Capacity in fills."""
+    l1_line_bytes: int
     l1_bytes_per_cycle: float
     l1_sector_bytes: int
     l1_outstanding_misses: int
     page_bytes: int
     tlb_entries: int
-    tlb_miss_cycles: float
+    tlb_hit_cycles: float
+    """Of a miss in a core's buffer that hits the shared one."""
+    shared_tlb_entries: int
+    walk_cycles: float
+    """Of a miss in both."""
     l2_latency_cycles: float
     """Of an L2 hit, beyond an L1 hit."""
     l2_bytes_per_cycle: float
@@ -68,6 +75,8 @@ class GpuFigures:
     """Achievable: the peak's efficient share, or what the misses in flight can ask for."""
     dram_latency_ps: int
     slot_depth: int
+    processor_orders: bool
+    """Whether the driver holds back a launch until the one before it has ended."""
     descriptor_fetch_ps: int
     task_dispatch_cycles: float
     task_start_cycles: float
@@ -134,10 +143,10 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
     clock = clock_khz if clock_khz is not None else evidence(core.clock_khz)
     peak = evidence(device.dram.peak_bytes_per_s)
     l1_latency = evidence(l1.hit_latency_cycles)
-    line_bytes = int(evidence(l2.line_bytes))
+    fill_bytes = int(evidence(l2.sector_bytes))
     latency_ps = round(evidence(device.dram.latency_ps))
-    # So many lines in flight, each for a latency: more bandwidth cannot be asked for.
-    asked = PS_PER_S * evidence(l2.outstanding_misses) * line_bytes / max(latency_ps, 1)
+    # So many misses in flight, each for a latency: more bandwidth cannot be asked for.
+    asked = PS_PER_S * evidence(l2.outstanding_misses) * fill_bytes / max(latency_ps, 1)
     return GpuFigures(
         family=device.family,
         clock_khz=round(clock),
@@ -155,20 +164,24 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         load_store_restart_cycles=float(evidence(core.load_store_restart_cycles)),
         load_store_bytes_per_cycle=float(evidence(core.load_store_bytes_per_cycle)),
         texture_per_cycle=float(evidence(core.texture_per_cycle)),
-        line_bytes=line_bytes,
-        l1_lines=evidence(l1.size_bytes) / line_bytes,
+        fill_bytes=fill_bytes,
+        l1_fills=evidence(l1.size_bytes) / fill_bytes,
+        l1_line_bytes=int(evidence(l1.line_bytes)),
         l1_bytes_per_cycle=float(evidence(l1.bytes_per_cycle)),
         l1_sector_bytes=int(evidence(l1.sector_bytes)),
         l1_outstanding_misses=int(evidence(l1.outstanding_misses)),
         page_bytes=int(evidence(device.tlb.page_bytes)),
         tlb_entries=int(evidence(device.tlb.entries)),
-        tlb_miss_cycles=float(evidence(device.tlb.miss_cycles)),
+        tlb_hit_cycles=float(evidence(device.tlb.shared_hit_cycles)),
+        shared_tlb_entries=int(evidence(device.tlb.shared_entries)),
+        walk_cycles=float(evidence(device.tlb.miss_cycles)),
         l2_latency_cycles=max(0.0, float(evidence(l2.hit_latency_cycles)) - l1_latency),
         l2_bytes_per_cycle=float(evidence(l2.bytes_per_cycle)),
         l2_size_bytes=int(evidence(l2.size_bytes)),
         dram_bytes_per_s=float(min(asked, peak * evidence(device.dram.efficiency))),
         dram_latency_ps=latency_ps,
         slot_depth=int(evidence(manager.slot_depth)),
+        processor_orders=evidence(manager.queue_order) == "processor",
         descriptor_fetch_ps=round(evidence(manager.descriptor_fetch_ps)),
         task_dispatch_cycles=float(evidence(manager.task_dispatch_cycles)),
         task_start_cycles=float(evidence(manager.task_start_cycles)),

@@ -46,6 +46,8 @@ class Traffic:
     l2_store_misses: float
     tlb_misses: float
     """In the cores' own buffers."""
+    walks: float
+    """Misses in the shared buffer, too."""
     waits: float
     """Loads that wait for a line that is not in L1, per work-item or warp, summed."""
     extra_load_store_cycles: float
@@ -123,12 +125,13 @@ class _JobTraffic:
                 l2_load_misses=0.0,
                 l2_store_misses=0.0,
                 tlb_misses=0.0,
+                walks=0.0,
                 waits=0.0,
                 extra_load_store_cycles=0.0,
             )
         core = self._wave(1)
         l1_loads, l1_stores, waits = self._first_level(core)
-        tlb = min(self._translation(core), l1_loads + l1_stores)
+        tlb_misses, walks = self._translation(core, l1_loads + l1_stores)
         l2_loads, l2_stores = self._second_level(l1_loads, l1_stores)
         return Traffic(
             accessed_bytes=accessed,
@@ -136,7 +139,8 @@ class _JobTraffic:
             l1_store_misses=l1_stores,
             l2_load_misses=l2_loads,
             l2_store_misses=l2_stores,
-            tlb_misses=tlb,
+            tlb_misses=tlb_misses,
+            walks=walks,
             waits=waits,
             extra_load_store_cycles=self._extra_cycles(core),
         )
@@ -190,12 +194,12 @@ class _JobTraffic:
 
     def _first_level(self, core: _Wave) -> tuple[float, float, float]:
         """Return lines fetched into and allocated in the cores' L1, and waits for them."""
-        line, capacity = self._figures.line_bytes, self._figures.l1_lines
+        fill, capacity = self._figures.fill_bytes, self._figures.l1_fills
         n_waves = self._job.n_work_items / core.n_work_items
-        fetched = self._per_wave(1, line, capacity)
+        fetched = self._per_wave(1, fill, capacity)
         # A line that several work-items want at once makes each of them wait: the waits of one
         # work-item are the iterations in which it meets a new line.
-        direct = self._reuse(1, line).touched_at_once()
+        direct = self._reuse(1, fill).touched_at_once()
         loads = np.array([stream.is_load for stream in core.streams], dtype=np.bool_)
         executed = np.array([self._runs(stream) for stream in core.streams])
         met = np.minimum(fetched / np.maximum(direct, 1e-9), executed)
@@ -217,13 +221,22 @@ class _JobTraffic:
 
     def _unknown_fit(self, capacity: float) -> float:
         """Return the share of accesses without known address that miss `capacity` lines."""
-        lines = self._buffer_bytes() / self._figures.line_bytes
+        lines = self._buffer_bytes() / self._figures.fill_bytes
         return max(0.0, 1.0 - capacity / lines) if lines else 0.0
 
-    def _translation(self, core: _Wave) -> float:
+    def _translation(self, core: _Wave, l1_misses: float) -> tuple[float, float]:
+        """Return misses of the cores' buffers, and of the shared one; only L1 misses ask."""
         figures = self._figures
-        fetched = self._per_wave(1, figures.page_bytes, figures.tlb_entries)
-        return float(fetched.sum()) * self._job.n_work_items / core.n_work_items
+        page = figures.page_bytes
+        n_waves = self._job.n_work_items / core.n_work_items
+        own = float(self._per_wave(1, page, figures.tlb_entries).sum()) * n_waves
+        walks = own
+        cores = 1
+        while cores <= figures.n_cores:
+            shared = float(self._per_wave(cores, page, figures.shared_tlb_entries).sum())
+            walks = min(walks, shared * self._job.n_work_items / self._wave(cores).n_work_items)
+            cores *= 2
+        return min(own, l1_misses), min(walks, own, l1_misses)
 
     def _per_wave(self, cores: int, unit_bytes: int, capacity: float) -> Floats:
         """Return (n_stream,) units that a wave of some cores fetches, mean over the job.
@@ -257,7 +270,7 @@ class _JobTraffic:
         figures = self._figures
         buffers = self._buffer_bytes()
         if buffers <= figures.l2_size_bytes:
-            once = min(1.0, buffers / figures.line_bytes / (l1_loads + l1_stores))
+            once = min(1.0, buffers / figures.fill_bytes / (l1_loads + l1_stores))
             return l1_loads * once, l1_stores * once
         best = (l1_loads, l1_stores)
         cores = 1
@@ -271,9 +284,9 @@ class _JobTraffic:
     def _beyond_l2(self, cores: int) -> tuple[float, float]:
         """Return the lines L2 reads and writes if so many cores move in step."""
         figures = self._figures
-        capacity = figures.l2_size_bytes / figures.line_bytes
+        capacity = figures.l2_size_bytes / figures.fill_bytes
         wave = self._wave(cores)
-        fetched = self._per_wave(cores, figures.line_bytes, capacity)
+        fetched = self._per_wave(cores, figures.fill_bytes, capacity)
         n_waves = self._job.n_work_items / wave.n_work_items
         loads = np.array([stream.is_load for stream in wave.streams], dtype=np.bool_)
         fit = self._unknown_fit(capacity)
@@ -332,7 +345,7 @@ def lines_per_warp(access: Access, group_items: int, figures: GpuFigures) -> flo
         # Missing lanes repeat the last one: they touch no line of their own.
         rows = np.concatenate([rows, np.repeat(rows[:, -1:], short, axis=1)], axis=1)
     warps = rows.reshape(-1, width)
-    lines = _distinct(warps, access.access_bytes, figures.line_bytes)
+    lines = _distinct(warps, access.access_bytes, figures.l1_line_bytes)
     sectors = _distinct(warps, access.access_bytes, figures.l1_sector_bytes)
     moved = sectors * figures.l1_sector_bytes / figures.l1_bytes_per_cycle
     return float(np.maximum(lines, moved).mean())

@@ -192,11 +192,23 @@ class Machine:
         """Write the registers of one job after the other while the slot has room."""
         while True:
             job = yield self._to_driver.get()
+            yield from self._await_turn(job)
             yield self._slot_room.get(1)
             began = self.env.now
             yield self.env.timeout(self._host.registers_ps)
             self._note("driver", f"submit {job.name}", began, job.launch, job.job)
             yield self._in_slot.put(job)
+
+    def _await_turn(self, job: Submission) -> Process:
+        """Hold back a launch until the one before it has ended, if that is the driver's task."""
+        if not self._gpu.processor_orders or job.launch == 0:
+            return
+        awaited = [other.ended for other in self._jobs[job.launch - 1] if not other.ended.processed]
+        if awaited:
+            yield simpy.AllOf(self.env, awaited)
+            began = self.env.now
+            yield self.env.timeout(self._host.wakeup_ps + self._host.submit_ps)
+            self._note("driver", "next command", began, job.launch)
 
     def _slot(self) -> Process:
         """Run one job after the other: fetch, dispatch to cores, drain, flush."""

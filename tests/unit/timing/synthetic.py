@@ -89,6 +89,7 @@ FIGURES = {
     "host.power_off_idle_ps": 400_000_000,
     "job_manager.n_slots": 1,
     "job_manager.slot_depth": 2,
+    "job_manager.queue_order": "hardware",
     "job_manager.descriptor_fetch_ps": 300_000,
     "job_manager.task_dispatch_cycles": 20,
     "job_manager.task_start_cycles": 30,

@@ -45,15 +45,17 @@ def play(kinds, spec):
     idle_us=st.sampled_from([0, 50, 400]),
     warm=st.booleans(),
     spacing_us=st.sampled_from([0, 20, 200]),
+    order=st.sampled_from(["processor", "hardware"]),
 )
 def test_the_recurrence_gives_the_times_of_the_event_driven_machine(
-    kinds, period, depth, idle_us, warm, spacing_us
+    kinds, period, depth, idle_us, warm, spacing_us, order
 ):
     spec = synthetic.device(
         host__flush_period=period,
         host__power_off_idle_ps=idle_us * 10**6,
         host__interrupt_spacing_ps=spacing_us * 10**6,
         job_manager__slot_depth=depth,
+        job_manager__queue_order=order,
     )
     works, commands = play(kinds, spec)
     wave = simulate(
@@ -91,6 +93,14 @@ def test_a_slot_of_depth_two_hides_the_processor():
     spec_host = synthetic.FIGURES
     assert gaps[1] >= spec_host["host.interrupt_ps"]
     assert gaps[2] < gaps[1]
+
+
+def test_a_driver_that_orders_the_queue_costs_a_round_trip_per_launch():
+    works, _ = play(["launch"] * 3, synthetic.device())
+    ordered = simulate(synthetic.device(job_manager__queue_order="processor"), works).jobs
+    gaps = ordered["start_ps"][1:] - ordered["end_ps"][:-1]
+    least = sum(synthetic.FIGURES[f"host.{n}_ps"] for n in ("interrupt", "wakeup", "submit"))
+    assert (gaps >= least).all()
 
 
 def test_completions_share_an_interrupt_when_they_come_close():
