@@ -17,7 +17,7 @@ from gpusim.compiler.cache import (
 from gpusim.compiler.clang import clang_to_ir, front_end_version
 from gpusim.compiler.kernel_ir import KernelIR, Parameter
 from gpusim.compiler.options import FrontEndOptions, parse_options
-from gpusim.compiler.process import WORKER
+from gpusim.compiler.process import WORKERS
 from gpusim.errors import CompileError, located
 
 PIPELINE_VERSION = "1"
@@ -74,7 +74,7 @@ class Program:
             "pipeline": pipeline_name(),
             "source": self._source.split("\n"),
         }
-        _, payload = WORKER.ask(head, self._ir)
+        _, payload = WORKERS.ask(head, self._ir)
         return _keep(key, payload)
 
 
@@ -122,9 +122,9 @@ def compile_program(
     entry = read_entry(key, "program")
     if entry is None:
         # Python and llvmlite start in the child while clang runs here.
-        WORKER.start()
+        WORKERS.start()
         text = clang_to_ir(source, parsed, headers, where=where).encode()
-        head, _ = WORKER.ask({"task": "list", "where": where}, text)
+        head, _ = WORKERS.ask({"task": "list", "where": where}, text)
         listed = json.dumps(head["kernels"]).encode()
         entry = len(listed).to_bytes(8, "little") + listed + text
         write_entry(key, "program", entry)
@@ -207,7 +207,7 @@ def kernel_from_bitcode(data: bytes, kernel: str, *, where: str = "<bitcode>") -
         "pipeline": "none",
         "source": [],
     }
-    _, payload = WORKER.ask(head, data)
+    _, payload = WORKERS.ask(head, data)
     return _keep(key, payload)
 
 

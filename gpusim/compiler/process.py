@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gpusim.compiler.clang import limit_process
@@ -14,18 +16,20 @@ from gpusim.compiler.worker import receive, send
 from gpusim.errors import CompileError, located
 
 TIME_LIMIT_S = 120
-CPU_LIMIT_S = 3600
+CPU_LIMIT_S = 1200
 """Of a worker's whole life; a request is stopped by `TIME_LIMIT_S`."""
 MEMORY_LIMIT_BYTES = 4 << 30
 
 
 class Worker:
-    """One LLVM process; restarted after a crash, a time-out or a fork of the parent."""
+    """One LLVM process for one thread at a time.
+
+    Restarted after a crash, a time-out or a fork of the parent.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
-        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the process unless it runs already; it gets ready in the background."""
@@ -68,32 +72,42 @@ class Worker:
             The worker reports an error, dies, or does not answer in time.
         """
         where = head["where"]
-        with self._lock:
-            self.start()
-            process = self._process
-            if process is None or process.stdin is None or process.stdout is None:
-                raise CompileError(located(where, "the LLVM process could not be started"))
-            late = threading.Event()
-            timer = threading.Timer(TIME_LIMIT_S, _stop, (process, late))
-            timer.start()
-            try:
-                send(process.stdin, head, payload)  # type: ignore[arg-type]
-                reply = receive(process.stdout)  # type: ignore[arg-type]
-            except (OSError, ValueError):
-                reply = None
-            finally:
-                timer.cancel()
-            if reply is None:
-                self._drop()
-                reason = (
-                    f"LLVM did not finish in {TIME_LIMIT_S} s"
-                    if late.is_set()
-                    else "LLVM crashed or ran out of memory on this program"
-                )
-                raise CompileError(located(where, reason))
+        reply, is_late = self._exchange(head, payload)
+        if reply is None and not is_late:
+            # An old process may have died of its age or of an earlier program; ask a fresh one.
+            reply, is_late = self._exchange(head, payload)
+        if reply is None:
+            reason = (
+                f"LLVM did not finish in {TIME_LIMIT_S} s"
+                if is_late
+                else "LLVM crashed or ran out of memory on this program"
+            )
+            raise CompileError(located(where, reason))
         if "error" in reply[0]:
             raise CompileError(reply[0]["error"])
         return reply
+
+    def _exchange(
+        self, head: dict[str, Any], payload: bytes
+    ) -> tuple[tuple[dict[str, Any], bytes] | None, bool]:
+        """Return the reply, or None and whether the time ran out."""
+        self.start()
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            return None, False
+        late = threading.Event()
+        timer = threading.Timer(TIME_LIMIT_S, _stop, (process, late))
+        timer.start()
+        try:
+            send(process.stdin, head, payload)  # type: ignore[arg-type]
+            reply = receive(process.stdout)  # type: ignore[arg-type]
+        except (OSError, ValueError):
+            reply = None
+        finally:
+            timer.cancel()
+        if reply is None:
+            self._drop()
+        return reply, late.is_set()
 
     def _drop(self) -> None:
         process, self._process = self._process, None
@@ -111,8 +125,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        with self._lock:
-            self._drop()
+        self._drop()
 
 
 def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
@@ -120,5 +133,52 @@ def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     process.kill()
 
 
-WORKER = Worker()
-atexit.register(WORKER.close)
+class WorkerPool:
+    """As many workers as threads ask at once, up to the number of processors.
+
+    Compiling the kernels of a trace in threads therefore runs LLVM in parallel.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.forget()
+
+    def forget(self) -> None:
+        """Start without workers: after a fork they, and any lock held, belong to the parent."""
+        self._free = threading.Semaphore(self._limit)
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
+
+    def start(self) -> None:
+        """Have one worker get ready in the background."""
+        with self._borrowed() as worker:
+            worker.start()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Worker]:
+        with self._free:
+            with self._lock:
+                worker = self._idle.pop() if self._idle else Worker()
+            try:
+                yield worker
+            finally:
+                with self._lock:
+                    self._idle.append(worker)
+
+    def ask(self, head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+        """Send a request to a free worker; see `Worker.ask`."""
+        with self._borrowed() as worker:
+            return worker.ask(head, payload)
+
+    def close(self) -> None:
+        """End the idle processes."""
+        with self._lock:
+            workers, self._idle = self._idle, []
+        for worker in workers:
+            worker.close()
+
+
+WORKERS = WorkerPool(limit=os.cpu_count() or 1)
+atexit.register(WORKERS.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WORKERS.forget)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -95,7 +98,7 @@ def test_the_second_compile_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(compile_module, "clang_to_ir", fail)
-    monkeypatch.setattr(compile_module.WORKER, "ask", fail)
+    monkeypatch.setattr(compile_module.WORKERS, "ask", fail)
     second = compile_kernel(source, "k")
     for name in ("text", "opcodes", "types", "loops", "parameters", "operand_text", "key"):
         assert getattr(first, name) == getattr(second, name)
@@ -232,3 +235,24 @@ def test_clang_is_found() -> None:
     clang = find_clang()
     assert clang.major >= 15
     assert clang.origin in ("ziglang", "system")
+
+
+def test_threads_compile_in_parallel_workers() -> None:
+    sources = [f"kernel void k(global int *a) {{ a[{n}] = a[0] * {n}; }}" for n in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        texts = list(threads.map(lambda source: compile_kernel(source, "k").text, sources))
+    assert texts == [compile_kernel(source, "k").text for source in sources]
+    assert len(set(texts)) == len(sources)
+
+
+def test_a_forked_child_compiles_with_workers_of_its_own() -> None:
+    compile_kernel("kernel void k(global int *a) { a[0] = 70; }", "k")
+    source = "kernel void k(global int *a) { a[0] = 71; }"
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = context.Process(target=compile_kernel, args=(source, "k"))
+        child.start()
+        child.join(60)
+    assert child.exitcode == 0
+    assert compile_kernel("kernel void k(global int *a) { a[0] = 72; }", "k").text

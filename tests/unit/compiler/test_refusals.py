@@ -225,7 +225,7 @@ def test_a_worker_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_text_that_is_no_module_is_refused() -> None:
     with pytest.raises(CompileError, match=r"p\.cl: LLVM rejects the IR"):
-        process.WORKER.ask(
+        process.WORKERS.ask(
             {
                 "task": "bitcode",
                 "where": "p.cl",
