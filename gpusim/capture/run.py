@@ -53,6 +53,8 @@ class Captured:
         line += f"as {shown}, run by {real}" if trace.impersonated else f"on {real}"
         facts = trace.manifest["provenance"]
         remarks = []
+        if not trace.launches:
+            remarks.append("the program launched nothing")
         if facts["dry"]:
             remarks.append("dry run, nothing executed")
         if facts["n_failed_launches"]:

@@ -1,10 +1,84 @@
 /* Kernels and their arguments. */
 
 /*
- * What a parameter takes is settled by clGetKernelArgInfo. Where the driver does not tell (a
- * binary program), a value of pointer size that equals a live handle is taken for that object
- * and marked as guessed.
+ * What a parameter takes is settled by clGetKernelArgInfo. Where the driver does not tell, the
+ * parameter list in the program's text says it, unless macros hide it. What is still unknown (as
+ * in a binary program) is guessed: a value of pointer size that equals a live handle is taken
+ * for that object and marked.
  */
+
+static int plain_type(const char *word, size_t length) {
+    static const char *const types[] = {"char", "uchar", "short", "ushort", "int", "uint", "long",
+                                        "ulong", "float", "double", "half", "unsigned", "signed",
+                                        "bool", "size_t"};
+    while (length && word[length - 1] >= '0' && word[length - 1] <= '9')
+        length--; /* of a vector */
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (same_word(word, length, types[i]))
+            return 1;
+    return 0;
+}
+
+/* One parameter as written; 0 when its type is not one of the language. */
+static cl_uint parameter_address(const char *text, size_t size, int *sampler) {
+    cl_uint address = 0;
+    int pointer = memchr(text, '*', size) != NULL;
+    *sampler = 0;
+    for (size_t at = 0, length; (length = next_word(text, size, &at)); at += length) {
+        const char *word = text + at;
+        if (same_word(word, length, "local") || same_word(word, length, "__local"))
+            return CL_KERNEL_ARG_ADDRESS_LOCAL;
+        if (same_word(word, length, "constant") || same_word(word, length, "__constant"))
+            return CL_KERNEL_ARG_ADDRESS_CONSTANT;
+        if (same_word(word, length, "global") || same_word(word, length, "__global") ||
+            (length > 7 && !memcmp(word, "image", 5) && !memcmp(word + length - 2, "_t", 2)))
+            return CL_KERNEL_ARG_ADDRESS_GLOBAL;
+        if (same_word(word, length, "sampler_t"))
+            *sampler = 1;
+        if (plain_type(word, length) && !pointer)
+            address = CL_KERNEL_ARG_ADDRESS_PRIVATE;
+    }
+    return *sampler ? CL_KERNEL_ARG_ADDRESS_PRIVATE : address;
+}
+
+/* Read the parameter list that starts behind `at`, the place of its opening parenthesis. */
+static cl_uint read_parameters(const char *text, size_t end, size_t at,
+                               struct parameter *parameters, cl_uint count) {
+    cl_uint n = 0;
+    int depth = 1;
+    for (size_t start = ++at; at < end && depth; at++) {
+        depth += text[at] == '(' ? 1 : text[at] == ')' ? -1 : 0;
+        if (depth && !(depth == 1 && text[at] == ','))
+            continue;
+        int sampler;
+        cl_uint address = parameter_address(text + start, at - start, &sampler);
+        if (n < count) {
+            parameters[n].address = address;
+            parameters[n].sampler = (uint8_t)sampler;
+        }
+        n++;
+        start = at + 1;
+    }
+    return n;
+}
+
+/* Settle parameters from the text of the program; all stay unknown when that is not possible. */
+static void parse_parameters(const struct program *p, const char *name,
+                             struct parameter *parameters, cl_uint count) {
+    for (size_t at = 0, length; p && p->text && (length = next_word(p->text, p->size, &at));
+         at += length) {
+        if (!same_word(p->text + at, length, "kernel") &&
+            !same_word(p->text + at, length, "__kernel"))
+            continue;
+        size_t end = function_end(p->text, p->size, at), place = at;
+        if (!function_named(p->text, end, &place, name))
+            continue;
+        if (read_parameters(p->text, end, place, parameters, count) != count)
+            memset(parameters, 0, count * sizeof *parameters);
+        return;
+    }
+}
+
 static void kernel_parameters(cl_kernel handle, struct parameter *parameters, cl_uint count,
                               struct text *json) {
     json_key(json, "parameters");
@@ -40,6 +114,13 @@ static void kernel_parameters(cl_kernel handle, struct parameter *parameters, cl
     text_put(json, "]");
 }
 
+static int parameters_known(const struct parameter *parameters, cl_uint count) {
+    for (cl_uint i = 0; i < count; i++)
+        if (parameters[i].address)
+            return 1;
+    return 0;
+}
+
 static void record_kernel(cl_kernel handle, cl_program program, cl_kernel original) {
     char name[1024] = "";
     cl_uint count = 0;
@@ -64,6 +145,8 @@ static void record_kernel(cl_kernel handle, cl_program program, cl_kernel origin
     lock();
     struct kernel *k = object_new(handle, KIND_KERNEL, sizeof *k);
     k->program = object_find(program, KIND_PROGRAM);
+    if (!parameters_known(parameters, count))
+        parse_parameters(k->program, name, parameters, count);
     k->words = k->program && k->program->text
                    ? words_of_kernel(k->program->text, k->program->size, name)
                    : WORD_ALL;

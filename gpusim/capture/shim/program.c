@@ -73,14 +73,16 @@ static size_t function_end(const char *text, size_t size, size_t at) {
     return size;
 }
 
-/* Does the head of the function at `at` have this name in front of its parameters? */
-static int function_named(const char *text, size_t end, size_t at, const char *name) {
-    for (size_t length; (length = next_word(text, end, &at)); at += length) {
-        size_t after = at + length;
-        while (after < end && (text[after] == ' ' || text[after] == '\n'))
+/* Does the function at *at have this name? If so, *at becomes the place of its parameters. */
+static int function_named(const char *text, size_t end, size_t *at, const char *name) {
+    for (size_t length, here = *at; (length = next_word(text, end, &here)); here += length) {
+        size_t after = here + length;
+        while (after < end && strchr(" \t\r\n", text[after]))
             after++;
-        if (same_word(text + at, length, name) && after < end && text[after] == '(')
+        if (same_word(text + here, length, name) && after < end && text[after] == '(') {
+            *at = after;
             return 1;
+        }
     }
     return 0;
 }
@@ -98,7 +100,8 @@ static uint32_t words_of_kernel(const char *text, size_t size, const char *name)
             continue;
         size_t end = function_end(text, size, at);
         found |= words_in(text + outside, at - outside);
-        if (function_named(text, end, at, name)) {
+        size_t place = at;
+        if (function_named(text, end, &place, name)) {
             found |= words_in(text + at, end - at);
             seen = 1;
         }
