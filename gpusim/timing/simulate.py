@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 
 import numpy as np
@@ -16,7 +16,7 @@ from gpusim.timing.analytic import job_durations
 from gpusim.timing.bounds import job_bounds
 from gpusim.timing.command_order import CommandOrder
 from gpusim.timing.counters import Activity, counters
-from gpusim.timing.demand import JobDemand, launch_demand
+from gpusim.timing.demand import JobDemand, JobWork, launch_demand
 from gpusim.timing.figures import GpuFigures, HostFigures, read_gpu, read_host
 from gpusim.timing.options import FIDELITIES, SimulationOptions
 from gpusim.timing.program import Step, host_program
@@ -225,11 +225,24 @@ def _timeline(
         spans=run.recorder.span_array(),
         counters=counters(demands, run.activity, gpu, host),
         job_bounds_ps={name: bounds_ps[:, i] for i, name in enumerate(BOUNDS)},
+        job_totals=_job_totals(demands),
         evidence=kinds,
         fitted_and_assumed=weak,
         notes=tuple(dict.fromkeys(notes)),
         n_events=run.n_events,
     )
+
+
+def _job_totals(demands: Sequence[JobDemand]) -> dict[str, npt.NDArray[np.int64]]:
+    """Return every total of work, one column each, the sum in the first region's row."""
+    names = [item.name for item in fields(JobWork)]
+    rows = [
+        [getattr(demand.work, name) if region == 0 else 0 for name in names]
+        for demand in demands
+        for region in range(len(demand.jobs))
+    ]
+    table = np.array(rows, dtype=np.int64).reshape(-1, len(names))
+    return {name: table[:, column] for column, name in enumerate(names)}
 
 
 def _paired(

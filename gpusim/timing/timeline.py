@@ -67,6 +67,10 @@ class Timeline:
     """Vendor's public counter names -> value."""
     job_bounds_ps: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     """Bound name -> (n_job,) time each job would take if only that bound existed."""
+    job_totals: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    """Name of a total of work (``tasks``, ``issue_units``, ``l2_read_bytes``,
+    ``dram_write_bytes``...) -> (n_job,) its value. Regions that run as one job have the sum in
+    the first one's row and 0 in the others, so that columns add up."""
     evidence: dict[str, int] = field(default_factory=dict)
     """Kind -> number of figures read."""
     fitted_and_assumed: tuple[str, ...] = ()
