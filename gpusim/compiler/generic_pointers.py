@@ -19,6 +19,8 @@ _CAST = re.compile(
 _CONSTANT_CAST = re.compile(
     r"addrspacecast \((ptr(?: addrspace\(\d\))?) (@[\w.$]+|null) to ptr addrspace\(4\)\)"
 )
+_NULL = re.compile(r"addrspacecast \(ptr addrspace\(4\) null to ptr(?: addrspace\(\d\))?\)")
+"""How clang spells a null pointer of any address space."""
 _DERIVED = re.compile(r"^\s+(%\S+) = (getelementptr|phi|select|freeze)\b(.*)")
 _BASE = re.compile(r"ptr addrspace\(4\) (%[\w.$-]+|addrspacecast \([^()]*(?:\(\d\))?[^()]*\)|\w+)")
 _PHI_VALUE = re.compile(r"\[ (.+?), %[^\]]+ \]")
@@ -49,6 +51,7 @@ def resolve_generic(text: str, *, where: str) -> str:
     CompileError
         A pointer may point into more than one address space, or comes from memory.
     """
+    text = _NULL.sub("null", text)
     lines = text.split("\n")
     sources: dict[str, list[str]] = {}
     spaces: dict[str, str] = {}

@@ -84,7 +84,7 @@ CASES = {
         args=(NULL,),
     ),
     "null pointer constant": _global(
-        "global int *p = n ? (global int *)0 : a; p[i] = i;", "null|outside of every", i64(1)
+        "global int *p = n ? (global int *)0 : a; p[i] = i;", "global store of 4 bytes", i64(1)
     ),
     "one buffer from the other": Hostile(
         source=(
