@@ -22,7 +22,6 @@ _SCALARS = {
 _CODES = {kind: code for code, kind in _SCALARS.items() if code != "a"}
 _FLOAT_TEXT = {16: "half", 32: "float", 64: "double"}
 _OPAQUE_TEXT = {"ocl_sampler": "i32", "ocl_event": "ptr"}
-_QUALIFIER = re.compile(r"U3AS(\d+)")
 _SCALAR = re.compile(r"Dh|[cahstijlmfd]")
 _VECTOR = re.compile(r"Dv(\d+)_")
 _NUMBER = re.compile(r"\d+")
@@ -152,9 +151,9 @@ class _Reader:
         space = 0
         is_qualified = False
         while True:
-            match = self._take(_QUALIFIER)
-            if match:
-                space = int(match[1])
+            if self.text.startswith("U", self.position):
+                self.position += 1
+                space = int(self.source_name().removeprefix("AS"))
             elif self.text[self.position : self.position + 1] in ("K", "V", "r"):
                 self.position += 1
             else:

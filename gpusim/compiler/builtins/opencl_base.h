@@ -7,6 +7,9 @@
 #define __opencl_c_int64 1
 #define __opencl_c_fp64 1
 #define __opencl_c_fp16 1
+#if __OPENCL_C_VERSION__ >= 200 && !defined(__opencl_c_generic_address_space)
+#define __opencl_c_generic_address_space 1
+#endif
 #define __IMAGE_SUPPORT__ 1
 #define __ENDIAN_LITTLE__ 1
 #define cl_khr_byte_addressable_store 1
