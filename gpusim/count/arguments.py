@@ -8,7 +8,7 @@ from gpusim.errors import CountError, located
 from gpusim.trace.records import ArgumentKind
 
 if TYPE_CHECKING:
-    from gpusim.compiler.kernel_ir import KernelIR
+    from gpusim.compiler.kernel_ir import KernelIR, Parameter
     from gpusim.count.limits import Limits
     from gpusim.count.memory import Memory
     from gpusim.lower.job import BoundArgument, Job
@@ -27,7 +27,6 @@ def bind_arguments(
     kernel: KernelIR,
     job: Job,
     memory: Memory,
-    formals: list[dict[str, Any]],
     limits: Limits,
     where: str,
 ) -> list[Bound]:
@@ -40,16 +39,20 @@ def bind_arguments(
         local memory above the limit.
     """
     by_index = {bound.argument.index: bound for bound in job.arguments}
-    if sorted(by_index) != list(range(len(formals))):
+    n_parameters = len(kernel.parameters)
+    if sorted(by_index) != list(range(n_parameters)):
         raise CountError(
             located(
                 where,
                 "arguments do not match the kernel's parameters",
-                expected=f"{len(formals)} arguments",
+                expected=f"{n_parameters} arguments",
                 found=f"arguments {sorted(by_index)}",
             )
         )
-    bound = [_bind(kernel, by_index[i], formal, memory, where) for i, formal in enumerate(formals)]
+    bound = [
+        _bind(kernel, by_index[i], parameter, memory, where)
+        for i, parameter in enumerate(kernel.parameters)
+    ]
     local = sum(b[1] for b in bound if b[0] == "local")
     if local > limits.local_bytes:
         raise CountError(
@@ -64,12 +67,12 @@ def bind_arguments(
 
 
 def _bind(
-    kernel: KernelIR, bound: BoundArgument, formal: dict[str, Any], memory: Memory, where: str
+    kernel: KernelIR, bound: BoundArgument, parameter: Parameter, memory: Memory, where: str
 ) -> Bound:
     argument = bound.argument
     place = f"{where}: {parameter_name(kernel, argument.index)}"
-    is_pointer = formal["type"].startswith("ptr") and not formal["byval"]
-    is_local = formal["address_space"] == 3
+    is_pointer = parameter.kind in ("buffer", "local")
+    is_local = parameter.kind == "local"
     match argument.kind:
         case ArgumentKind.VALUE:
             if is_pointer:
@@ -77,12 +80,12 @@ def _bind(
                     located(place, "not a pointer", expected="a buffer", found="a value")
                 )
             data = argument.value or b""
-            if len(data) != formal["size_bytes"]:
+            if len(data) != parameter.size_bytes:
                 raise CountError(
                     located(
                         place,
                         "value of the wrong size",
-                        expected=f"{formal['size_bytes']} bytes",
+                        expected=f"{parameter.size_bytes} bytes",
                         found=f"{len(data)} bytes",
                     )
                 )

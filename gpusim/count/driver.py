@@ -31,6 +31,8 @@ def _signature(kernel: KernelText) -> list[tuple[str, str]]:
     """Return (type, name) of what the work-item function takes beside state and item ids."""
     fixed = [("ptr", "%g.ctx"), ("ptr", "%g.counters"), ("ptr", "%g.fuel"), ("ptr", "%g.frame")]
     fixed += [("i64", "%g.items"), ("i64", "%g.group")]
+    fixed += [("i64", f"%g.from.{d}") for d in range(3)]
+    fixed += [("i64", f"%g.to.{d}") for d in range(3)]
     fixed += [("i64", f"%g.first.{d}") for d in range(3)] + [
         ("i64", f"%g.grp.{d}") for d in range(3)
     ]
@@ -115,30 +117,30 @@ entry:
   store i32 -1, ptr %expected
   br label %z.loop
 z.loop:
-  %z = phi i64 [ 0, %entry ], [ %z.next, %y.end ]
+  %z = phi i64 [ %g.from.2, %entry ], [ %z.next, %y.end ]
   %z.lane = mul i64 %z, %g.lsize.1
   br label %y.loop
 y.loop:
-  %y = phi i64 [ 0, %z.loop ], [ %y.next, %x.end ]
+  %y = phi i64 [ %g.from.1, %z.loop ], [ %y.next, %x.end ]
   %y.sum = add i64 %z.lane, %y
   %y.lane = mul i64 %y.sum, %g.lsize.0
   br label %x.loop
 x.loop:
-  %x = phi i64 [ 0, %y.loop ], [ %x.next, %x.loop ]
+  %x = phi i64 [ %g.from.0, %y.loop ], [ %x.next, %x.loop ]
   %lane = add i64 %y.lane, %x
   %reached = call i32 @gpusim.item(i32 %g.state, i64 %x, i64 %y, i64 %z, {formals}){
         meeting if has_barrier else ""
     }
   %x.next = add nuw nsw i64 %x, 1
-  %x.more = icmp ult i64 %x.next, %g.lsize.0
+  %x.more = icmp ult i64 %x.next, %g.to.0
   br i1 %x.more, label %x.loop, label %x.end
 x.end:
   %y.next = add nuw nsw i64 %y, 1
-  %y.more = icmp ult i64 %y.next, %g.lsize.1
+  %y.more = icmp ult i64 %y.next, %g.to.1
   br i1 %y.more, label %y.loop, label %y.end
 y.end:
   %z.next = add nuw nsw i64 %z, 1
-  %z.more = icmp ult i64 %z.next, %g.lsize.2
+  %z.more = icmp ult i64 %z.next, %g.to.2
   br i1 %z.more, label %z.loop, label %z.end
 z.end:
   %next = load i32, ptr %expected
@@ -188,6 +190,9 @@ def groups_function(
     for d in range(3):
         lines += _load_word(f"%groups.{d}", layout.JOB_GROUPS + d)
         lines += _load_word(f"%g.lsize.{d}", layout.LOCAL_SIZE + d)
+        lines += _load_word(f"%g.from.{d}", layout.LOOP_START + d)
+        lines += _load_word(f"%run.{d}", layout.LOOP_SIZE + d)
+        lines.append(f"  %g.to.{d} = add i64 %g.from.{d}, %run.{d}")
         lines += _load_word(f"%base.{d}", layout.ITEM_BASE + d)
         lines += _load_word(f"%offset.{d}", layout.GROUP_OFFSET + d)
         lines += _load_word(f"%g.gsize.{d}", layout.GLOBAL_SIZE + d)

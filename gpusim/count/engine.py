@@ -1,16 +1,27 @@
-"""Count a job: bind its arguments, run it in the worker, build its `WorkCount`."""
+"""Count a job: prove what can be proven, run what must be run, build its `WorkCount`."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
 from gpusim.count.limits import Limits
 from gpusim.count.process import WorkerProcess, shared_worker
+from gpusim.count.slice import (
+    LaunchProof,
+    assemble,
+    cell_points,
+    collapsed_shape,
+    expand_runs,
+    prove_launch,
+    value_argument,
+)
 from gpusim.count.work_count import WorkCount
 from gpusim.errors import CountError, located
 
@@ -21,6 +32,12 @@ if TYPE_CHECKING:
 
 _ALIGNED = 128
 """Promised alignment of buffer arguments: what clCreateBuffer guarantees (long16)."""
+_GRACE_SECONDS = 1.0
+"""Between the worker's own time limit and its end by force."""
+_MAX_REMEMBERED = 10_000
+
+_rows: dict[tuple[object, ...], npt.NDArray[np.int64]] = {}
+"""Rows of slices by everything that they depend on."""
 
 
 class _Session:
@@ -171,7 +188,7 @@ def count_job(
     limits: Limits | None = None,
     where: str = "",
 ) -> WorkCount:
-    """Execute one job and count how often every basic block ran, per work-group class.
+    """Count how often every basic block of one job runs, per work-group class.
 
     Parameters
     ----------
@@ -182,7 +199,8 @@ def count_job(
     memory : Memory
         Buffers that the arguments refer to; their contents change as the kernel writes.
     mode : str
-        ``auto`` or ``full``.
+        ``auto``: a slice where it is valid, else full; ``slice``: an error where it is not;
+        ``full``: every work-item runs.
     limits : Limits, optional
         Time, instructions and memory allowed.
     where : str
@@ -199,64 +217,180 @@ def count_job(
         The kernel cannot be executed, faults, or exceeds a limit.
     """
     limits = limits or Limits()
-    if mode not in ("auto", "full"):
-        raise CountError(located(where, "unknown mode", expected="auto or full", found=mode))
+    if mode not in ("auto", "full", "slice"):
+        raise CountError(located(where, "unknown mode", expected="auto, full or slice", found=mode))
     label = f"{where}: kernel {kernel.name}" if where else f"kernel {kernel.name}"
     _check_shape(job, limits, label)
-    return _count_full(kernel, job, memory, limits, label)
+    request = _Request(kernel, job, memory, limits, label)
+    proof = request.prove()
+    if mode == "slice" and proof.refusal:
+        raise CountError(located(label, f"cannot be counted by a slice: {proof.refusal}"))
+    if mode == "full" or proof.refusal:
+        return request.full(is_proven=not proof.refusal)
+    return request.slice(proof)
 
 
-def _count_full(
-    kernel: KernelIR, job: Job, memory: Memory, limits: Limits, label: str
-) -> WorkCount:
-    session = _session()
-    offsets = [
-        memory.region(b.argument.ref).offset
-        for b in job.arguments
-        if b.argument.ref is not None and b.argument.ref in memory
-    ]
-    is_aligned = all(offset % _ALIGNED == 0 for offset in offsets)
-    variant = f"checked/{_ALIGNED if is_aligned else 1}"
-    key, meta, compile_seconds = session.load(kernel, variant, limits, label)
-    _check_memory(meta, job, limits, label)
-    arguments = bind_arguments(kernel, job, memory, meta["formals"], limits, label)
-    session.map(memory, label)
-    request = {
-        "op": "run",
-        "kernel": key,
-        "variant": variant,
-        "shape": _shape_words(job),
-        "arguments": arguments,
-        "instructions": limits.instructions,
-        "seconds": limits.seconds,
-    }
-    head, body = session.worker.ask(
-        request, seconds=limits.seconds + 1, where=label, limit="Limits.seconds"
-    )
-    if "fault" in head:
-        raise CountError(
-            f"{label}: {describe(head['fault'], meta, arguments, kernel, job, limits)}"
+class _Request:
+    """One job to be counted."""
+
+    def __init__(
+        self, kernel: KernelIR, job: Job, memory: Memory, limits: Limits, label: str
+    ) -> None:
+        self.kernel, self.job, self.memory = kernel, job, memory
+        self.limits, self.label = limits, label
+        self.arguments = bind_arguments(kernel, job, memory, limits, label)
+        self.sizes = _shape_words(job)
+        offsets = [bound[1] for bound in self.arguments if bound[0] == "buffer"]
+        self.align = _ALIGNED if all(offset % _ALIGNED == 0 for offset in offsets) else 1
+
+    def prove(self) -> LaunchProof:
+        """Return whether a slice is valid."""
+        values: list[int | None] = []
+        roots = {}
+        for number, bound in enumerate(self.arguments):
+            is_value = bound[0] == "value"
+            values.append(value_argument(bytes.fromhex(bound[1])) if is_value else None)
+            roots[f"a{number}"] = 0 if bound[0] == "null" or is_value else bound[-1]
+        return prove_launch(self.kernel, values, self.sizes, roots, self.align)
+
+    def _ask(self, variant: str, extra: dict[str, Any]) -> tuple[dict[str, Any], bytes, float]:
+        """Have the worker run a variant of the kernel; (answer, arrays, seconds to compile)."""
+        session = _session()
+        key, meta, compile_seconds = session.load(self.kernel, variant, self.limits, self.label)
+        _check_memory(meta, self.job, self.limits, self.label)
+        session.map(self.memory, self.label)
+        request = {
+            "op": "run",
+            "kernel": key,
+            "variant": variant,
+            "shape": self.sizes,
+            "arguments": self.arguments,
+            "instructions": self.limits.instructions,
+            "seconds": self.limits.seconds,
+            **extra,
+        }
+        head, body = session.worker.ask(
+            request,
+            seconds=self.limits.seconds + _GRACE_SECONDS,
+            where=self.label,
+            limit="Limits.seconds",
         )
-    if "timeout" in head:
-        raise CountError(
-            f"{label}: {head['timeout']} of {head['groups']} work-groups done after "
-            f"{limits.seconds:g} s (raise it with Limits.seconds)"
+        if "fault" in head:
+            cause = describe(
+                head["fault"], meta, self.arguments, self.kernel, self.job, self.limits
+            )
+            raise CountError(f"{self.label}: {cause}")
+        if "timeout" in head:
+            raise CountError(
+                f"{self.label}: {head['timeout']} of {head['groups']} work-groups done after "
+                f"{self.limits.seconds:g} s (raise it with Limits.seconds)"
+            )
+        return head, body, compile_seconds
+
+    def full(self, *, is_proven: bool) -> WorkCount:
+        """Run every work-item."""
+        self.memory.settle(self._buffers())
+        policy = "proven" if is_proven else "checked"
+        head, body, compile_seconds = self._ask(f"{policy}/{self.align}", {})
+        for buffer in self._buffers():
+            self.memory.mark_known(buffer)
+        classes, runs = _tables(head, body)
+        return self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
+
+    def slice(self, proof: LaunchProof) -> WorkCount:
+        """Run one work-item for each box of the NDRange, without memory."""
+        started = time.perf_counter()
+        self._defer(proof)
+        compile_seconds = 0.0
+        if proof.axes is not None:
+            points = cell_points(proof.axes)
+            rows, compile_seconds = self._cell_rows(proof, points)
+            classes, runs = assemble(proof.axes, rows)
+        else:
+            classes, runs, compile_seconds = self._collapsed(proof)
+        seconds = time.perf_counter() - started - compile_seconds
+        return self._count(classes, runs, "slice", "proven", compile_seconds, seconds)
+
+    def _cell_rows(
+        self, proof: LaunchProof, points: list[tuple[int, ...]]
+    ) -> tuple[npt.NDArray[np.int64], float]:
+        """Return one row per point, from memory where an equal launch was counted before."""
+        plan = proof.plan
+        inputs = (
+            self.kernel.key or self.kernel.text,
+            tuple(self.arguments[number][1] for number in sorted(plan.control_arguments)),
+            tuple(self.sizes[3:]) if plan.control_sizes or plan.control_dimensions else (),
+            tuple(points) if plan.control_dimensions else (),
         )
+        rows = _rows.get(inputs)
+        if rows is not None:
+            return rows, 0.0
+        head, body, compile_seconds = self._ask(
+            f"slice/{_ALIGNED}", {"op": "points", "points": points}
+        )
+        rows = np.frombuffer(body, np.int64).reshape(head["shape"])
+        if len(_rows) >= _MAX_REMEMBERED:
+            _rows.clear()
+        _rows[inputs] = rows
+        return rows, compile_seconds
+
+    def _collapsed(
+        self, proof: LaunchProof
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float]:
+        """Run all work-items along the axes that branches depend on, one along the others."""
+        groups, local = collapsed_shape(proof.plan, self.sizes)
+        shape = [*groups, *self.sizes[3:]]
+        head, body, compile_seconds = self._ask(
+            f"slice/{_ALIGNED}", {"shape": shape, "loop": local}
+        )
+        classes, runs = _tables(head, body)
+        scale = self.job.group_items // (local[0] * local[1] * local[2])
+        return classes * scale, expand_runs(runs, groups, self.sizes[:3]), compile_seconds
+
+    def _buffers(self) -> list[int]:
+        references = (bound.argument.ref for bound in self.job.arguments)
+        return [ref for ref in references if ref is not None and ref in self.memory]
+
+    def _defer(self, proof: LaunchProof) -> None:
+        """Leave the writes of a sliced launch to be made if somebody reads them."""
+        by_index = {b.argument.index: b.argument.ref for b in self.job.arguments}
+        written = [by_index[i] for i in sorted(proof.plan.written_parameters)]
+        buffers = [ref for ref in written if ref is not None and ref in self.memory]
+        if buffers:
+            self.memory.defer(buffers, self._buffers(), self._run_deferred)
+            for buffer in buffers:
+                self.memory.mark_known(buffer)
+
+    def _run_deferred(self) -> None:
+        self._ask(f"proven/{self.align}", {})
+
+    def _count(
+        self,
+        classes: npt.NDArray[np.int64],
+        runs: npt.NDArray[np.int64],
+        mode: str,
+        bounds: str,
+        compile_seconds: float,
+        count_seconds: float,
+    ) -> WorkCount:
+        return WorkCount(
+            kernel=self.kernel,
+            local_size=self.job.local_size,
+            n_work_groups=self.job.n_work_groups,
+            n_work_items=self.job.n_work_items,
+            class_blocks=classes,
+            class_runs=runs,
+            mode=mode,
+            bounds=bounds,
+            compile_seconds=compile_seconds,
+            count_seconds=count_seconds,
+        )
+
+
+def _tables(
+    head: dict[str, Any], body: bytes
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     n_classes, n_blocks = head["classes"]
     data = np.frombuffer(body, np.int64)
     classes = data[: n_classes * n_blocks].reshape(n_classes, n_blocks)
-    for bound in job.arguments:
-        if bound.argument.ref is not None and bound.argument.ref in memory:
-            memory.mark_known(bound.argument.ref)
-    return WorkCount(
-        kernel=kernel,
-        local_size=job.local_size,
-        n_work_groups=job.n_work_groups,
-        n_work_items=job.n_work_items,
-        class_blocks=classes,
-        class_runs=data[n_classes * n_blocks :].reshape(-1, 2),
-        mode="full",
-        bounds="checked",
-        compile_seconds=compile_seconds,
-        count_seconds=head["seconds"],
-    )
+    return classes, data[n_classes * n_blocks :].reshape(-1, 2)

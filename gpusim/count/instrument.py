@@ -61,8 +61,9 @@ class Instrumenter:
     """Builds an `ItemBody`; one use per kernel."""
 
     kernel: KernelText
-    checked: bool
-    """Whether accesses are compared with bounds and loops charged to the fuel."""
+    policy: str
+    """``checked``: compare accesses with bounds, charge loops to the fuel; ``proven``: neither;
+    ``slice``: no memory at all, for kernels whose branches don't depend on it."""
     roots: Roots = field(init=False)
     sites: list[Site] = field(default_factory=list)
     definitions: dict[str, str] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Instrumenter:
         CountError
             The kernel calls what gpusim does not execute.
         """
-        costs = loop_costs(self.kernel.blocks) if self.checked else {}
+        costs = loop_costs(self.kernel.blocks) if self.policy == "checked" else {}
         self._find_allocas()
         blocks = {}
         for number, block in enumerate(self.kernel.blocks):
@@ -171,7 +172,7 @@ class Instrumenter:
 
     def _needs_fat(self, name: str) -> bool:
         roots = self.roots.roots(name)
-        return self.checked and len(roots) > 1 and UNKNOWN not in roots
+        return self.policy == "checked" and len(roots) > 1 and UNKNOWN not in roots
 
     def _carrier(self, pointer: str) -> str:
         """Return the phi or select whose base and size hold for a pointer of several roots."""
@@ -222,7 +223,7 @@ class Instrumenter:
 
     def check(self, access: Access) -> list[str]:
         """Return the lines that end the launch if an access is out of bounds or misaligned."""
-        if not self.checked:
+        if self.policy != "checked":
             return []
         roots = self.roots.roots(access.pointer)
         address = self._fresh("a")
@@ -317,6 +318,8 @@ class Instrumenter:
         return define(instruction)
 
     def _memory(self, instruction: Instruction) -> list[str]:
+        if self.policy == "slice":
+            return [zero(instruction.name, instruction.type)] if instruction.name else []
         lines = []
         for access in accesses_of(self.kernel, instruction):
             lines += self.check(access)
@@ -327,7 +330,7 @@ class Instrumenter:
     def _call(self, instruction: Instruction) -> list[str]:
         call = parse_call(instruction)
         if call.callee in BARRIERS:
-            return ["!barrier"]
+            return [] if self.policy == "slice" else ["!barrier"]
         if call.callee in FENCES:
             return []
         if call.callee in WORK_ITEM_FUNCTIONS:
@@ -345,10 +348,10 @@ class Instrumenter:
             name, text = maths.half_fma(lanes_of(call.type)[0])
             self.definitions[name] = text
             return [f"{instruction.name} = {call_text(call, name)}"]
-        lines = []
-        for access in accesses_of(self.kernel, instruction):
-            lines += self.check(access)
-        return lines + define(instruction)
+        accesses = accesses_of(self.kernel, instruction)
+        if accesses and self.policy == "slice":
+            return []
+        return [line for access in accesses for line in self.check(access)] + define(instruction)
 
     def _maths(self, instruction: Instruction, call: Call) -> list[str]:
         name = maths.base_name(call.callee)

@@ -22,6 +22,8 @@ ARGUMENTS = 30
 JUMP_BUFFER = 31
 FAULT = 32
 """Code, site, offset, group (linear in the job), local x, y, z, run-time length (8 words)."""
+LOOP_START, LOOP_SIZE = 40, 43
+"""First local id and number of local ids per dimension that are run (3 words each)."""
 SHAPE_WORDS = 25
 """Words from JOB_GROUPS that describe the NDRange."""
 WORDS = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Memory:
         self._used = 0
         self._mapped: mmap.mmap | None = None
         self._known: set[int] = set()
+        self._deferred: list[tuple[frozenset[int], Callable[[], None]]] = []
         if hasattr(os, "memfd_create"):
             self.handle = os.memfd_create("gpusim-buffers")
         else:
@@ -113,6 +115,43 @@ class Memory:
         """Note that a buffer's contents are what the program would see."""
         self._known.add(self.region(buffer).root)
 
+    def defer(
+        self, written: Iterable[int], touched: Iterable[int], run: Callable[[], None]
+    ) -> None:
+        """Note a launch whose writes are only made when somebody needs them.
+
+        Parameters
+        ----------
+        written, touched : iterable of int
+            Buffers that it writes, and all that it uses.
+        run : callable
+            Makes the writes.
+        """
+        roots = {self.region(buffer).root for buffer in (*written, *touched)}
+        self._deferred.append((frozenset(roots), run))
+
+    def settle(self, buffers: Iterable[int]) -> None:
+        """Run the deferred launches that the contents of some buffers depend on, in order."""
+        if not self._deferred:
+            return
+        needed = {self.region(buffer).root for buffer in buffers}
+        due: list[Callable[[], None]] = []
+        kept: list[tuple[frozenset[int], Callable[[], None]]] = []
+        for roots, run in reversed(self._deferred):
+            if roots & needed:
+                needed |= roots
+                due.append(run)
+            else:
+                kept.append((roots, run))
+        self._deferred = kept[::-1]
+        for run in reversed(due):
+            run()
+
+    def contents(self, buffer: int) -> npt.NDArray[np.uint8]:
+        """Return a copy of a buffer's bytes as the launches so far have left them."""
+        self.settle([buffer])
+        return self.view(buffer).copy()
+
     def add(
         self,
         buffer: int,
@@ -165,6 +204,7 @@ class Memory:
     def write(self, buffer: int, offset_bytes: int, data: bytes | npt.NDArray[np.uint8]) -> None:
         """Store bytes, as clEnqueueWriteBuffer does."""
         raw = np.frombuffer(data, np.uint8)
+        self.settle([buffer])
         target = self.view(buffer)
         if offset_bytes < 0 or offset_bytes + len(raw) > len(target):
             raise CountError(
@@ -186,6 +226,7 @@ class Memory:
         self, source: int, target: int, source_offset: int, target_offset: int, size_bytes: int
     ) -> None:
         """Copy bytes, as clEnqueueCopyBuffer does."""
+        self.settle([source])
         origin = self.view(source)
         if source_offset < 0 or source_offset + size_bytes > len(origin):
             raise CountError(

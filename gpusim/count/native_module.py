@@ -65,15 +65,15 @@ def _declarations(text: str) -> list[str]:
     return list(needed.values())
 
 
-def build_module(kernel: KernelText, *, checked: bool, align: int = 128) -> NativeModule:
+def build_module(kernel: KernelText, *, policy: str, align: int = 128) -> NativeModule:
     """Build the native module of a kernel.
 
     Parameters
     ----------
     kernel : KernelText
         The kernel.
-    checked : bool
-        Compare every access with its bounds and charge loops to the fuel.
+    policy : str
+        ``checked``, ``proven`` or ``slice``, see `Instrumenter`.
     align : int
         Alignment that all buffer arguments are promised to have.
 
@@ -82,7 +82,7 @@ def build_module(kernel: KernelText, *, checked: bool, align: int = 128) -> Nati
     CountError
         The kernel uses what gpusim does not execute.
     """
-    instrumenter = Instrumenter(kernel, checked)
+    instrumenter = Instrumenter(kernel, policy)
     for formal in kernel.formals:
         if formal.byval:
             size = formal.size_bytes

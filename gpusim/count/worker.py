@@ -112,14 +112,13 @@ class Worker:
         if kernel is None:
             kernel = self._parsed[key] = parse_kernel(text, name)
         policy, align = variant.split("/")
-        module = build_module(kernel, checked=policy == "checked", align=int(align))
+        module = build_module(kernel, policy=policy, align=int(align))
         meta = {
             "n_counters": module.n_counters,
             "frame_bytes": module.frame_bytes,
             "private_bytes": module.private_bytes,
             "argument_offsets": module.argument_offsets,
             "argument_bytes": module.argument_bytes,
-            "formals": [dataclasses.asdict(formal) for formal in kernel.formals],
             "variables": [
                 {"address_space": v.address_space, "size_bytes": v.size_bytes}
                 for v in kernel.variables
@@ -145,6 +144,7 @@ class Worker:
         context = np.zeros(layout.WORDS, np.int64)
         shape = np.array(request["shape"], np.int64)
         context[layout.JOB_GROUPS : layout.JOB_GROUPS + layout.SHAPE_WORDS] = shape
+        context[layout.LOOP_SIZE : layout.LOOP_SIZE + 3] = request.get("loop", shape[3:6])
         keep, frame_bytes = self._bind(context, request, meta)
         n_groups = int(np.prod(shape[:3]))
         n_columns = meta["n_counters"]
@@ -173,6 +173,28 @@ class Worker:
             "seconds": time.perf_counter() - started,
         }
         return head, classes.tobytes() + runs.tobytes()
+
+    def points(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Count single work-items of a slice: one row for each (group, local id) asked for."""
+        loaded = self.load(request["kernel"], request["variant"])
+        started = time.perf_counter()
+        context = np.zeros(layout.WORDS, np.int64)
+        shape = np.array(request["shape"], np.int64)
+        context[layout.JOB_GROUPS : layout.JOB_GROUPS + layout.SHAPE_WORDS] = shape
+        keep, _ = self._bind(context, request, loaded.meta)
+        points = np.array(request["points"], np.int64).reshape(-1, 6)
+        rows = np.zeros((len(points), loaded.meta["n_counters"]), np.int64)
+        context[layout.JOB_GROUPS : layout.JOB_GROUPS + 3] = 1
+        context[layout.LOOP_SIZE : layout.LOOP_SIZE + 3] = 1
+        context[layout.N_GROUPS_NOW] = 1
+        for point, row in zip(points, rows, strict=True):
+            context[layout.ITEM_BASE : layout.ITEM_BASE + 3] = shape[6:9] + point[:3] * shape[3:6]
+            context[layout.GROUP_OFFSET : layout.GROUP_OFFSET + 3] = shape[9:12] + point[:3]
+            context[layout.LOOP_START : layout.LOOP_START + 3] = point[3:]
+            context[layout.ROWS] = row.ctypes.data
+            loaded.entry(context.ctypes.data)
+        del keep
+        return {"shape": rows.shape, "seconds": time.perf_counter() - started}, rows.tobytes()
 
     def _bind(
         self, context: npt.NDArray[np.int64], request: dict[str, Any], meta: dict[str, Any]
@@ -234,6 +256,8 @@ def answer(
             return {"meta": meta, "seconds": time.perf_counter() - started}, b""
         case "run":
             return worker.run(request)
+        case "points":
+            return worker.points(request)
     raise CountError(f"unknown request {request['op']}")
 
 
