@@ -130,7 +130,8 @@ def _compile(compiler: Sequence[str], folder: Path) -> str | None:
     """Compile and link with one compiler; return what went wrong, in one line, or None."""
     dropin = folder / "dropin" / DROPIN_NAME
     dropin.parent.mkdir(parents=True)
-    link = ["-shared", "-s", str(folder / "shim.o"), f"-Wl,--version-script={SHIM_DIR / 'exports.map'}"]
+    exports = f"-Wl,--version-script={SHIM_DIR / 'exports.map'}"
+    link = ["-shared", "-s", str(folder / "shim.o"), exports]
     libraries = ["-lpthread", "-ldl"]
     steps = (
         [*_COMPILE, "-c", str(SHIM_DIR / "shim.c"), "-o", str(folder / "shim.o")],

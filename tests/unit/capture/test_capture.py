@@ -381,9 +381,9 @@ def test_same_program_twice_gives_the_same_records(captured):
 
 
 def test_command_line(compiled, tmp_path):
+    options = ["--as", "mali-g72", "-o", "c.gptrace", "--"]
     done = subprocess.run(
-        [sys.executable, "-m", "gpusim", "capture", "--as", "mali-g72", "-o", "c.gptrace", "--"]
-        + [compiled("basic"), "3", "kill"],
+        [sys.executable, "-m", "gpusim", "capture", *options, compiled("basic"), "3", "kill"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
