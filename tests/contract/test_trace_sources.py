@@ -10,11 +10,13 @@ import itertools
 import pytest
 
 from gpusim import resources
+from gpusim.cli.inputs import open_trace
 from gpusim.trace import load_trace, write_trace
 from gpusim.trace.jsonl import dump_jsonl
 from gpusim.trace.records import ArgumentKind, CommandKind
 from gpusim.trace.writer import check_trace, referenced_blobs
-from tests.unit.trace.sample import same, sample_trace
+from tests.unit.capture import test_raw as raw
+from tests.unit.trace.sample import same, sample_trace, sha
 
 
 def stored_zip(tmp_path):
@@ -41,11 +43,24 @@ def memory(tmp_path):
     return check_trace(sample_trace())
 
 
+def raw_log(tmp_path):
+    text = b"kernel void k(global int *a, char3 b) {}"
+    program = raw.cold(raw.Record.PROGRAM, id=0, form="source", blob=sha(text))
+    objects = raw.OBJECTS[len(raw.cold(raw.Record.PROGRAM, id=0, form="source", blob=raw.SOURCE)) :]
+    launches = raw.launch(0, [64]) + raw.launch(1, [8, 4], dims=2, waits=(0,))
+    log = raw.HEADER + raw.SESSION + program + objects + launches
+    (tmp_path / "t.gpraw").write_bytes(log + raw.times((0, 1, 2, 3, 4)) + raw.END)
+    (tmp_path / "t.gpblobs").mkdir()
+    (tmp_path / "t.gpblobs" / sha(text)).write_bytes(text)
+    return open_trace(tmp_path / "t.gpraw")
+
+
 def shipped(path):
     return lambda tmp_path: load_trace(path)
 
 
-SOURCES = {source.__name__: source for source in (stored_zip, folder, jsonl, packed_jsonl, memory)}
+IN_TESTS = (stored_zip, folder, jsonl, packed_jsonl, memory, raw_log)
+SOURCES = {source.__name__: source for source in IN_TESTS}
 SOURCES |= {path.name: shipped(path) for path in sorted(resources.traces_dir().glob("*.gptrace"))}
 
 
