@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpusim.isa.ir_view import IRView
-from gpusim.isa.machine import ALU, LOAD, MachineBlock, MachineKernel, MicroOp
+from gpusim.isa.machine import ALU, LOAD, MESSAGES, MachineBlock, MachineKernel, MicroOp
 from gpusim.isa.table import IsaTable
 from gpusim.isa.values import Ref, register
 
@@ -25,6 +25,7 @@ class Emitter:
         self.register_words: dict[int, int] = {}
         self.block = 0
         self.line = 0
+        self.instruction = -1
         self._home: dict[int, int] = {}
         self._seen: dict[tuple[object, ...], tuple[int, Ref]] = {}
         self._hoist_limit = int(table.rule("hoist_limit"))
@@ -40,6 +41,8 @@ class Emitter:
     def add(self, op: MicroOp, *, is_tail: bool = False) -> MicroOp:
         """Append `op` to the current block, or to what must stay at its end."""
         op.line = op.line or self.line
+        if op.kind in MESSAGES:
+            op.instruction = self.instruction
         (self.tails if is_tail else self.bodies)[self.block].append(op)
         return op
 

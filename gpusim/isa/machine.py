@@ -46,6 +46,8 @@ class MicroOp:
     bytes: int = 0
     """Of a memory access, per work-item."""
     line: int = 0
+    instruction: int = -1
+    """IR instruction a memory access stands for (or a part of it); -1 = none, e.g. a spill."""
     n_jumps: int = 0
     """Unconditional jumps that this entry stands for."""
 

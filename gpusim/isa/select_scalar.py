@@ -92,6 +92,7 @@ class ScalarSelector:
             self.emitter.block = block
             for index in self.view.members[block]:
                 self.emitter.line = self.view.line[index]
+                self.emitter.instruction = index
                 if index not in self.fusion.absorbed:
                     self._select(index)
         for block in order:
