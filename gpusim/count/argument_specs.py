@@ -73,7 +73,7 @@ def _fill(how: str, size_bytes: int, dtype: np.dtype[np.generic], where: str) ->
             )
         )
     try:
-        data = np.load(Path(how), allow_pickle=False).tobytes()
+        data = bytes(np.load(Path(how), allow_pickle=False).tobytes())
     except (OSError, ValueError) as error:
         raise CountError(located(where, f"cannot read {how}: {error}")) from None
     if len(data) > size_bytes:

@@ -10,6 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+
+class UnknownFormError(Exception):
+    """A value has no affine form; never leaves the planner."""
+
+
 Coefficient = int | str
 """A number, or the name of a variable in the generated function."""
 

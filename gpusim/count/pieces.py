@@ -7,10 +7,12 @@ execute the same blocks, and one of them stands for all.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from gpusim.count.plan import FIRST_FREE_ATOM, GROUP_ATOM, LOCAL_ATOM
-from gpusim.count.prover import Prover, Range
+from gpusim.count.prover import Prover
+from gpusim.count.ranges import Range
 
 _MAX_BOXES = 512
 _MAX_CELLS = 1024
@@ -143,14 +145,14 @@ def cut_box(leaves: list[tuple[Terms, bool]], box: dict[str, Range]) -> dict[str
         cuts[name].update(points)
         below, above = now[name]
         edges = [below, *points, above + 1]
-        for first, following in zip(edges, edges[1:], strict=False):
+        for first, following in itertools.pairwise(edges):
             pending.append({**now, name: (first, following - 1)})
     return {name: sorted(points) for name, points in cuts.items()}
 
 
 def _segments(points: list[int], count: int) -> list[Range]:
     edges = [0, *points, count]
-    return [(first, last - 1) for first, last in zip(edges, edges[1:], strict=False)]
+    return [(first, last - 1) for first, last in itertools.pairwise(edges)]
 
 
 def _axis(d: int, mode: str, cuts: dict[str, list[int]], n_groups: int, n_local: int) -> Axis:
@@ -187,7 +189,7 @@ def _position_axis(d: int, segments: list[Range], n_groups: int, n_local: int) -
     classes: dict[tuple[int, ...], int] = {}
     runs = []
     marks = sorted(edge for edge in edges if edge <= n_groups)
-    for first, following in zip(marks, marks[1:], strict=False):
+    for first, following in itertools.pairwise(marks):
         start, end = first * n_local, (first + 1) * n_local - 1
         weights = tuple(max(0, min(end, high) - max(start, low) + 1) for low, high in segments)
         runs.append((classes.setdefault(weights, len(classes)), following - first))

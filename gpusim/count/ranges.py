@@ -1,0 +1,419 @@
+"""Evaluate a kernel's plan for one launch: ranges of forms, and whether every access is inside.
+
+Ranges are exact integer arithmetic over boxes of ids and loop counts. Facts (branch conditions,
+bounds of opaque values) are used one at a time to eliminate an atom; what that cannot show counts
+as not proven, never as an error.
+"""
+
+from __future__ import annotations
+
+from gpusim.count.plan import (
+    GROUP_ATOM,
+    LOCAL_ATOM,
+    Fact,
+    Plan,
+)
+
+UNBOUNDED = 1 << 200
+_DEPTH = 3
+"""Facts used one after another on one form: a guard per dimension."""
+_WIDTH = 3
+"""Eliminations tried further at each step."""
+_MAX_FACTS = 24
+
+RawForm = tuple[int, tuple[tuple[int, int], ...]]
+"""(constant, ((atom, coefficient), ...)) with all numbers known."""
+Range = tuple[int, int]
+
+
+class Ranges:
+    """Answers questions about one launch."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        arguments: list[int | None],
+        sizes: list[int],
+        root_bytes: dict[str, int],
+        base_align: int,
+    ) -> None:
+        self.plan = plan
+        self._base_align = base_align
+        self._root_bytes = plan.root_bytes | root_bytes
+        assert plan.evaluate is not None
+        raw = plan.evaluate(arguments, sizes)
+        self.forms: list[RawForm] = [
+            (const, tuple(t for t in terms if t[1])) for const, terms in raw
+        ]
+        self._atom_ranges: dict[int, Range] = {}
+        for d in range(3):
+            self._atom_ranges[GROUP_ATOM + d] = (0, sizes[d] - 1)
+            self._atom_ranges[LOCAL_ATOM + d] = (0, sizes[3 + d] - 1)
+        self._fits: dict[int, bool] = {}
+        self._busy: set[int] = set()
+        self._open: set[int] = set()
+        self._asked: set[int] = set()
+        self._reachable: set[int] | None = None
+
+    def box_range(self, form: RawForm) -> Range:
+        """Return a form's range over the box of its atoms' ranges."""
+        low = high = form[0]
+        for atom, coefficient in form[1]:
+            below, above = self.atom_range(atom)
+            if coefficient > 0:
+                low += coefficient * below
+                high += coefficient * above
+            else:
+                low += coefficient * above
+                high += coefficient * below
+        return low, high
+
+    def atom_range(self, atom: int) -> Range:
+        """Return the range of an atom, unbounded when nothing is known."""
+        found = self._atom_ranges.get(atom)
+        if found is not None:
+            return found
+        record = self.plan.atoms[atom]
+        if record.kind in ("count", "phi"):
+            if record.loop in self._busy:
+                return (-UNBOUNDED, UNBOUNDED)
+            return self._resolve(record.loop)[atom]
+        if atom in self._open:
+            return (-UNBOUNDED, UNBOUNDED)
+        self._open.add(atom)
+        found = (-UNBOUNDED, UNBOUNDED)
+        if self._hold(record.needs):
+            found = self._opaque_range(atom)
+        self._open.discard(atom)
+        if not self._busy and not self._open:
+            self._atom_ranges[atom] = found
+        return found
+
+    def _resolve(self, loop: int) -> dict[int, Range]:
+        """Find the ranges of a loop's variables and of its iteration number.
+
+        By induction over iterations: ranges are derived as if every word equalled its form, then
+        the fits are checked with these ranges. If they hold there, they hold in iteration k
+        because the variables were in range in all iterations before. What fails is dropped.
+        """
+        tests = list(self.plan.loop_tests[loop])
+        counter = self.plan.loop_atoms[loop]
+        variables = [
+            number
+            for number, atom in enumerate(self.plan.atoms)
+            if atom.kind == "phi" and atom.loop == loop
+        ]
+        irregular: set[int] = set()
+        self._busy.add(loop)
+        while True:
+            self._atom_ranges[counter] = self._count_range(loop, tests)
+            for atom in variables:
+                self._atom_ranges[atom] = (
+                    (-UNBOUNDED, UNBOUNDED) if atom in irregular else self._phi_range(atom, tests)
+                )
+            wrong = {test for test in tests if not self._hold(test.needs)}
+            odd = {
+                atom
+                for atom in variables
+                if atom not in irregular and not self._hold(self.plan.atoms[atom].needs)
+            }
+            if not wrong and not odd:
+                break
+            tests = [test for test in tests if test not in wrong]
+            irregular |= odd
+        self._busy.discard(loop)
+        found = {atom: self._atom_ranges[atom] for atom in (counter, *variables)}
+        if self._busy or self._open or self._asked:
+            for atom in found:
+                del self._atom_ranges[atom]
+        return found
+
+    def fits(self, number: int) -> bool:
+        """Whether a form lies in the range that a machine word needs."""
+        found = self._fits.get(number)
+        if found is None:
+            fit = self.plan.fits[number]
+            if number in self._asked:
+                return False
+            self._asked.add(number)
+            found = self.inside(self.forms[fit.form], fit.low, fit.high, fit.block)
+            self._asked.discard(number)
+            # While a loop's ranges are provisional, so is every answer.
+            if not self._busy and not self._open and not self._asked:
+                self._fits[number] = found
+        return found
+
+    def _hold(self, needs: frozenset[int]) -> bool:
+        return all(self.fits(number) for number in needs)
+
+    def expand(self, form: RawForm) -> RawForm:
+        """Replace loop variables by what they start with plus step times iteration."""
+        form = self._simplify(form)
+        for _ in range(8):
+            target = next(
+                (
+                    (atom, c)
+                    for atom, c in form[1]
+                    if self.plan.atoms[atom].kind == "phi" and self._step(atom) is not None
+                ),
+                None,
+            )
+            if target is None:
+                return form
+            atom, coefficient = target
+            record = self.plan.atoms[atom]
+            step = self._step(atom)
+            assert step is not None
+            form = _combine(form, self.forms[record.first], coefficient, drop=atom)
+            count = (0, ((self.plan.loop_atoms[record.loop], step),))
+            form = _combine(form, count, coefficient)
+        return form
+
+    def _simplify(self, form: RawForm) -> RawForm:
+        """Replace quotients of forms that the divisor divides, and PHIs with one way in."""
+        for atom, coefficient in form[1]:
+            record = self.plan.atoms[atom]
+            if record.operation == "union" and self._reachable is not None:
+                ways = {
+                    operand
+                    for operand, block in zip(record.operands, record.operand_blocks, strict=True)
+                    if block in self._reachable
+                }
+                if len(ways) == 1 and self._hold(record.needs):
+                    form = _combine(form, self.forms[ways.pop()], coefficient, drop=atom)
+                continue
+            if record.operation != "div":
+                continue
+            dividend, divisor = (self.forms[operand] for operand in record.operands)
+            d = divisor[0]
+            if d > 0 and dividend[0] % d == 0 and all(c % d == 0 for _, c in dividend[1]):
+                exact = (dividend[0] // d, tuple((a, c // d) for a, c in dividend[1]))
+                form = _combine(form, exact, coefficient, drop=atom)
+        return form
+
+    def _step(self, atom: int) -> int | None:
+        record = self.plan.atoms[atom]
+        if record.step < 0 or record.first < 0:
+            return None
+        step = self.forms[record.step]
+        return None if step[1] else step[0]
+
+    def _count_range(self, loop: int, tests: list[Fact]) -> Range:
+        """Return the range of a loop's iteration number: 0 to the number of back edges taken."""
+        best = UNBOUNDED
+        counter = self.plan.loop_atoms[loop]
+        for test in tests:
+            form = self.expand(self.forms[test.form])
+            factor = next((c for atom, c in form[1] if atom == counter), 0)
+            if not factor:
+                continue
+            rest = (form[0], tuple(t for t in form[1] if t[0] != counter))
+            low, high = self.box_range(rest)
+            if test.is_not_equal:
+                best = min(best, self._until_equal(factor, low, high))
+            elif factor > 0 and low > -UNBOUNDED:
+                # It goes on while rest + factor * k <= 0.
+                best = min(best, max(0, -low // factor + 1))
+        return (0, best)
+
+    @staticmethod
+    def _until_equal(factor: int, low: int, high: int) -> int:
+        """Return how often ``rest + factor * k != 0`` can hold from k = 0 on."""
+        if factor < 0:
+            factor, low, high = -factor, -high, -low
+        if high > 0 or low <= -UNBOUNDED:
+            return UNBOUNDED
+        if factor == 1:
+            return -low
+        return -low // factor if low == high and low % factor == 0 else UNBOUNDED
+
+    def _phi_range(self, atom: int, tests: list[Fact]) -> Range:
+        record = self.plan.atoms[atom]
+        step = self._step(atom)
+        if step is None:
+            return (-UNBOUNDED, UNBOUNDED)
+        entry = self._entry_block(record.loop)
+        first = self._range_at(self.forms[record.first], entry)
+        _, count = self.atom_range(self.plan.loop_atoms[record.loop])
+        low = first[0] + min(0, step * count)
+        high = first[1] + max(0, step * count)
+        # A later iteration starts only if the loop's test held before: x_before + rest <= 0.
+        for test in tests:
+            form = self.forms[test.form]
+            factor = next((c for a, c in form[1] if a == atom), 0)
+            if test.is_not_equal or not factor:
+                continue
+            rest = self.box_range((form[0], tuple(t for t in form[1] if t[0] != atom)))
+            if factor > 0 and step > 0 and rest[0] > -UNBOUNDED:
+                high = min(high, max(first[1], -rest[0] // factor + step))
+            elif factor < 0 and step < 0 and rest[0] > -UNBOUNDED:
+                low = max(low, min(first[0], -(-rest[0] // -factor) + step))
+        return (low, high)
+
+    def _entry_block(self, loop: int) -> int:
+        """Return the block before a loop, whose facts hold for what loop variables start with."""
+        return self.plan.loop_entries[loop]
+
+    def _opaque_range(self, atom: int) -> Range:
+        record = self.plan.atoms[atom]
+        ranges = [
+            self._range_at(self.forms[form], block)
+            for form, block in zip(record.operands, record.operand_blocks, strict=True)
+            if record.operation != "union" or self._may_run(block)
+        ]
+        if not ranges:
+            return (0, 0)
+        return opaque_range(record.operation, ranges)
+
+    def _may_run(self, block: int) -> bool:
+        return self._reachable is None or block in self._reachable
+
+    def _usable_facts(self, form: RawForm, block: int) -> list[RawForm]:
+        facts: list[Fact] = list(self.plan.block_facts[block])
+        atoms = {atom for atom, _ in form[1]}
+        for fact in self.plan.block_facts[block]:
+            atoms.update(atom for atom, _ in self.forms[fact.form][1])
+        for atom in sorted(atoms):
+            record = self.plan.atoms[atom]
+            is_valid = record.operation != "div" or self.forms[record.operands[1]][0] > 0
+            if record.facts and is_valid:
+                facts += record.facts
+        found: list[RawForm] = []
+        unequal: list[RawForm] = []
+        for fact in dict.fromkeys(facts[:_MAX_FACTS]):
+            if self.forms[fact.form][1] and self._hold(fact.needs):
+                (unequal if fact.is_not_equal else found).append(self.forms[fact.form])
+        return self._tighten(found, unequal) if unequal else found
+
+    def _tighten(self, facts: list[RawForm], unequal: list[RawForm]) -> list[RawForm]:
+        """Use ``form != 0`` where the form is known to be at most, or at least, 0."""
+        sides = [side for form in unequal for side in (form, _negated(form))]
+        return facts + [(s[0] + 1, s[1]) for s in sides if self._high(s, facts, 1) == 0]
+
+    def _range_at(self, form: RawForm, block: int) -> Range:
+        low, high = self.box_range(form)
+        if not form[1]:
+            return low, high
+        facts = self._usable_facts(form, block)
+        if facts:
+            high = min(high, self._high(form, facts, _DEPTH))
+            low = max(low, -self._high(_negated(form), facts, _DEPTH))
+        return low, high
+
+    def _high(self, form: RawForm, facts: list[RawForm], depth: int) -> int:
+        """Return an upper bound of a form, given forms that are not positive."""
+        best = self.box_range(form)[1]
+        if not depth:
+            return best
+        found: list[tuple[int, int, RawForm, int]] = []
+        for position, fact in enumerate(facts):
+            factors = dict(fact[1])
+            for atom, coefficient in form[1]:
+                factor = factors.get(atom, 0)
+                if not factor or (factor > 0) != (coefficient > 0):
+                    continue
+                # |factor| * form - |coefficient| * fact has no such atom and bounds it from above.
+                scaled = (form[0] * abs(factor), tuple((a, c * abs(factor)) for a, c in form[1]))
+                rest = _combine(scaled, fact, -abs(coefficient))
+                high = self.box_range(rest)[1]
+                found.append((high // abs(factor), position, rest, abs(factor)))
+        # The eliminations that look best are followed further.
+        found.sort(key=lambda item: item[0])
+        for high, position, rest, factor in found[:_WIDTH]:
+            best = min(best, high)
+            if depth > 1:
+                others = facts[:position] + facts[position + 1 :]
+                deeper = self._high(rest, others, depth - 1)
+                best = min(best, deeper // factor)
+        return best
+
+    def is_unreachable(self, block: int) -> bool:
+        """Whether control never gets to a block, as far as it is known."""
+        if self._reachable is not None:
+            return block not in self._reachable
+        return any(
+            not self.forms[fact.form][1]
+            and (
+                self.forms[fact.form][0] == 0 if fact.is_not_equal else self.forms[fact.form][0] > 0
+            )
+            and self._hold(fact.needs)
+            for fact in self.plan.block_facts[block]
+        )
+
+    def inside(self, form: RawForm, low: int, high: int, block: int) -> bool:
+        """Whether a form stays within [low, high] wherever control reaches a block."""
+        candidates = [form]
+        expanded = self.expand(form)
+        if expanded != form:
+            candidates.append(expanded)
+        reached_low = reached_high = False
+        for candidate in candidates:
+            below, above = self.box_range(candidate)
+            reached_low |= below >= low
+            reached_high |= above <= high
+        if reached_low and reached_high:
+            return True
+        if self.is_unreachable(block):
+            return True
+        for candidate in candidates:
+            facts = self._usable_facts(candidate, block)
+            reached_high = reached_high or self._high(candidate, facts, _DEPTH) <= high
+            reached_low = reached_low or -self._high(_negated(candidate), facts, _DEPTH) >= low
+            if reached_low and reached_high:
+                return True
+        return False
+
+
+def _negated(form: RawForm) -> RawForm:
+    return (-form[0], tuple((atom, -c) for atom, c in form[1]))
+
+
+def _combine(a: RawForm, b: RawForm, factor: int, drop: int = -1) -> RawForm:
+    """Return a + factor * b, without the atom `drop` of a."""
+    terms: dict[int, int] = {atom: c for atom, c in a[1] if atom != drop}
+    for atom, c in b[1]:
+        terms[atom] = terms.get(atom, 0) + factor * c
+    return (a[0] + factor * b[0], tuple((atom, c) for atom, c in terms.items() if c))
+
+
+def opaque_range(operation: str, ranges: list[Range]) -> Range:
+    """Return the range of an opaque operation's result.
+
+    Parameters
+    ----------
+    operation : str
+        ``union``, ``min``, ``max``, ``abs``, ``bit``, ``mul``, ``div``, ``rem``, ``low``,
+        ``mask``, ``align`` or ``or``.
+    ranges : list
+        Ranges of its operands.
+    """
+    lows, highs = [r[0] for r in ranges], [r[1] for r in ranges]
+    match operation:
+        case "union":
+            return min(lows), max(highs)
+        case "min":
+            return min(lows), min(highs)
+        case "max":
+            return max(lows), max(highs)
+        case "abs":
+            return 0, max(abs(lows[0]), abs(highs[0]))
+        case "bit":
+            return 0, 1
+        case "mul":
+            corners = [x * y for x in ranges[0] for y in ranges[1]]
+            return min(corners), max(corners)
+        case "div":
+            divisor = lows[1]
+            return (0, 0) if divisor <= 0 else (lows[0] // divisor, highs[0] // divisor)
+        case "rem":
+            divisor = lows[1]
+            return (0, 0) if divisor <= 0 else (0, min(highs[0], divisor - 1))
+        case "low" | "mask":
+            is_plain = operation == "low" and lows[0] >= 0 and highs[0] <= highs[1]
+            return ranges[0] if is_plain else (0, highs[1])
+        case "align":
+            return lows[0] & lows[1], highs[0] & lows[1]
+        case "or":
+            # a | b has no bit above both, and is at most a + b.
+            return max(lows), min((1 << max(highs).bit_length()) - 1, sum(highs))
+    return (-UNBOUNDED, UNBOUNDED)
