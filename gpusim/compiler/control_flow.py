@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from gpusim.compiler.kernel_ir import Loop
 
 
-def _reverse_post_order(successors: Sequence[Sequence[int]]) -> list[int]:
+def reverse_post_order(successors: Sequence[Sequence[int]]) -> list[int]:
+    """Return the reachable blocks so that each comes after those that dominate it."""
     seen = {0}
     order: list[int] = []
     stack = [(0, iter(successors[0]))]
@@ -36,7 +37,7 @@ def immediate_dominators(successors: Sequence[Sequence[int]]) -> list[int]:
     -----
     Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
     """
-    order = _reverse_post_order(successors)
+    order = reverse_post_order(successors)
     rank = {block: position for position, block in enumerate(order)}
     predecessors: dict[int, list[int]] = {block: [] for block in order}
     for block in order:

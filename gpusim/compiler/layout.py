@@ -155,3 +155,24 @@ def access_bytes(text: str, structs: Mapping[str, str]) -> int:
     if kind.kind in ("int", "float", "pointer"):
         return -(-kind.bits * kind.lanes // 8)
     return size_and_align(text, structs)[0]
+
+
+def stride_bytes(text: str, structs: Mapping[str, str]) -> int:
+    """Return the distance of neighbours in an array of a type."""
+    size, align = size_and_align(text, structs)
+    return _round_up(size, align)
+
+
+def member_offset(text: str, index: int, structs: Mapping[str, str]) -> tuple[str, int]:
+    """Return type and offset in bytes of a member of a structure type."""
+    body = structs.get(text, text)
+    is_packed = body.startswith("<{")
+    parts = split_list(body[2:-2] if is_packed else body[1:-1])
+    offset = 0
+    for number, part in enumerate(parts):
+        size, align = size_and_align(part, structs)
+        offset = offset if is_packed else _round_up(offset, align)
+        if number == index:
+            return part, offset
+        offset += size
+    raise IndexError(index)

@@ -47,6 +47,17 @@ _DIVISION = re.compile(
 _ARGUMENT_STRINGS = ("name", "type", "base_type", "type_qual", "access_qual")
 _SAMPLER = "__translate_sampler_initializer"
 _FILTER_LINEAR = 0x20
+_INTRINSICS = re.compile(
+    r"llvm\.(?:mem(?:cpy|move|set)|lifetime|dbg|assume|expect|experimental\.noalias|donothing"
+    r"|sideeffect|trap|ubsantrap|is\.constant|is\.fpclass|objectsize|prefetch"
+    r"|ctpop|ctlz|cttz|bswap|bitreverse|fsh[lr]|abs|[su](?:max|min)|[su](?:add|sub|mul)\."
+    r"(?:sat|with\.overflow)|[su]shl\.sat|fpto[su]i\.sat|vector\.reduce"
+    r"|fma|fmuladd|fabs|copysign|floor|ceil|trunc|rint|nearbyint|round|roundeven|sqrt|canonicalize"
+    r"|(?:min|max)(?:num|imum)|a?(?:sin|cos|tan)h?|sincos|atan2|exp|exp2|exp10|ldexp|frexp|modf"
+    r"|log|log2|log10|pow|powi)\."
+)
+"""LLVM functions that compute from their arguments, or tell the optimiser something. Others reach
+into the machine that runs them (stack, clock, signals)."""
 _CALL = re.compile(r"\bcall\b.*?[ )](?P<callee>@[\w.$]+|%\S+|asm)[ (]")
 
 
@@ -116,6 +127,8 @@ class ProgramText:
                 self.types.append(line)
             elif line.startswith("target "):
                 self.layout.append(line)
+            elif line.startswith("module asm"):
+                self._refuse("inline assembly", line)
 
     def _metadata_line(self, line: str) -> None:
         match = _METADATA.match(line)
@@ -256,6 +269,8 @@ class ProgramText:
         for name in order:
             if name in self.functions and _SAMPLER in self.functions[name].references:
                 self._check_samplers(self.functions[name])
+            elif name.startswith("llvm.") and not _INTRINSICS.match(f"{name}."):
+                raise CompileError(located(self.where, "not supported: the function", found=name))
         return order
 
     def _visit(self, name: str, path: list[str], order: list[str], done: set[str]) -> None:
