@@ -177,7 +177,9 @@ def _escaped(name: str) -> str:
 
 def _environment(shim: Shim, mode: str, work: Path) -> dict[str, str]:
     """Return the variables that put the shim between the program and its OpenCL runtime."""
-    library = str(shim.library)
+    environment = runtime_environment(mode, shim.dropin, work)
+    # One copy of the shim per process: where the drop-in is needed, it is everything at once.
+    library = str(shim.dropin if "GPUSIM_REAL_OPENCL" in environment else shim.library)
     if any(c in library for c in " :"):
         raise CaptureError(
             located(
@@ -186,7 +188,6 @@ def _environment(shim: Shim, mode: str, work: Path) -> dict[str, str]:
                 "set GPUSIM_CACHE_DIR to another folder",
             )
         )
-    environment = runtime_environment(mode, shim.dropin, work)
     if mode in ("auto", "layer"):
         environment["OPENCL_LAYERS"] = joined(library, "OPENCL_LAYERS")
         # The newest loaders take a layer of the older kind only when told so.

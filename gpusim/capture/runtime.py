@@ -85,21 +85,24 @@ def runtime_environment(mode: str, dropin: Path, work: Path) -> dict[str, str]:
     """
     environment: dict[str, str] = {}
     wheel = wheel_runtime()
-    own_vendors = os.environ.get("OCL_ICD_VENDORS") or os.environ.get("OCL_ICD_FILENAMES")
     library = system_library()
-    if not own_vendors and not has_system_vendor() and (library is None or wheel is not None):
-        if wheel is None:
-            raise CaptureError(
-                located(
-                    "capture",
-                    "no OpenCL driver on this machine; install Debian's pocl-opencl-icd or "
-                    "pip install 'gpusim[pocl]'",
-                )
+    named = os.environ.get("GPUSIM_REAL_OPENCL")
+    own_vendors = os.environ.get("OCL_ICD_VENDORS") or os.environ.get("OCL_ICD_FILENAMES")
+    needs_driver = not (named or own_vendors or has_system_vendor())
+    if needs_driver and wheel is None and library is None:
+        raise CaptureError(
+            located(
+                "capture",
+                "no OpenCL driver on this machine; install Debian's pocl-opencl-icd or "
+                "pip install 'gpusim[pocl]'",
             )
+        )
+    # Without a registered driver the library may be one itself, as on boards.
+    if needs_driver and wheel is not None:
         (work / "pocl.icd").write_text(f"{wheel.driver}\n", encoding="utf-8")
         environment["OCL_ICD_VENDORS"] = str(work)
     if mode == "dropin" or (mode == "auto" and library is None):
-        real = os.environ.get("GPUSIM_REAL_OPENCL") or library or (wheel and wheel.loader)
+        real = named or library or (wheel and wheel.loader)
         if not real:
             raise CaptureError(
                 located(
@@ -107,6 +110,9 @@ def runtime_environment(mode: str, dropin: Path, work: Path) -> dict[str, str]:
                     "no OpenCL library to stand in for; GPUSIM_REAL_OPENCL can name one",
                 )
             )
+        if wheel and real == wheel.loader:
+            # That loader finds the wheel's driver by this variable, and fails without it.
+            environment = {"PYOPENCL_HOME": str(wheel.loader.parent.parent)}
         environment["GPUSIM_REAL_OPENCL"] = str(real)
         environment["LD_LIBRARY_PATH"] = joined(str(dropin.parent), "LD_LIBRARY_PATH")
     return environment

@@ -74,9 +74,10 @@ static int ours(const void *address) {
            a.dli_fbase == self.dli_fbase;
 }
 
+/* An OpenCL library, and neither this shim nor another copy of it (which is a layer as well). */
 static int is_runtime(void *handle) {
     void *entry = handle ? g_route.sym(handle, "clGetPlatformIDs") : NULL;
-    return entry && !ours(entry);
+    return entry && !ours(entry) && !g_route.sym(handle, "clInitLayer");
 }
 
 static int loaded_library(struct dl_phdr_info *info, size_t size, void *out) {
