@@ -25,6 +25,7 @@ def replay_command(
     ),
     fidelity: str = typer.Option("wave", help="analytic or wave."),
     perfetto: Path | None = typer.Option(None, help="Write the timeline as Perfetto JSON."),
+    html: Path | None = typer.Option(None, help="Write a page that explains the result."),
     plot: Path | None = typer.Option(None, help="Write a plot of the jobs (PNG, SVG, PDF)."),
     table: list[Path] = typer.Option(
         [], "--table", "-o", help="Write the long table (.parquet or .csv); repeat for both."
@@ -40,12 +41,13 @@ def replay_command(
         LAUNCH_COLUMNS,
         launch_rows,
         plot_replays,
+        write_html,
         write_perfetto,
         write_tables,
     )
 
-    if len(device) > 1 and (perfetto or table):
-        raise GpusimError("--perfetto and --table take one --device; run them one by one")
+    if len(device) > 1 and (perfetto or table or html):
+        raise GpusimError("--perfetto, --html and --table take one --device; run them one by one")
     opened = open_trace(trace)
     reports = []
     for name in device:
@@ -53,6 +55,8 @@ def replay_command(
             reports.append(replay(opened, name, fidelity=fidelity, on_progress=update))
     if perfetto:
         write_perfetto(reports[0], perfetto)
+    if html:
+        write_html(reports[0], html)
     write_tables(reports[0], table)
     if plot:
         plot_replays(reports, plot, title=f"{trace.name}: jobs on the GPU")

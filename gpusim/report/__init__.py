@@ -1,5 +1,6 @@
 """Sum up: Timeline -> long tables, plots, HTML, Perfetto."""
 
+from gpusim.report.page import page_html, write_html
 from gpusim.report.perfetto import write_perfetto
 from gpusim.report.plot import plot_replays
 from gpusim.report.report import Failure, JobRow, LaunchRow, Report, summarise
@@ -21,9 +22,11 @@ __all__ = [
     "job_frame",
     "launch_rows",
     "long_table",
+    "page_html",
     "plot_replays",
     "size_text",
     "summarise",
+    "write_html",
     "write_perfetto",
     "write_tables",
 ]

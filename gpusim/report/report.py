@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gpusim.count.totals import memory as memory_totals
 from gpusim.device.spec import DeviceSpec
+from gpusim.report.evidence import FigureRow, figure_rows
+from gpusim.report.float_work import float_operations
+from gpusim.report.hardware import Hardware, hardware_of
 from gpusim.timing import LaunchWork
 from gpusim.timing.timeline import BOUNDS, Timeline
 from gpusim.trace.records import Size3
@@ -36,6 +40,27 @@ class JobRow:
     start_ps: int
     end_ps: int
     bound: str
+    float_operations: Mapping[int, int] = field(default_factory=dict)
+    """Bits of the operands -> floating-point operations, a multiply-add counting two."""
+    bounds_ps: Mapping[str, int] = field(default_factory=dict)
+    """Bound -> time the job would take if only that bound existed."""
+    totals: Mapping[str, int] = field(default_factory=dict)
+    """Totals of work (tasks, issue units, bytes moved); see `Timeline.job_totals`."""
+
+    @property
+    def duration_ps(self) -> int:
+        """Time in the job slot."""
+        return self.end_ps - self.start_ps
+
+    @property
+    def dram_bytes(self) -> int:
+        """Bytes exchanged with external memory, both directions."""
+        return self.totals.get("dram_read_bytes", 0) + self.totals.get("dram_write_bytes", 0)
+
+    @property
+    def l2_bytes(self) -> int:
+        """Bytes exchanged between cores and L2, both directions."""
+        return self.totals.get("l2_read_bytes", 0) + self.totals.get("l2_write_bytes", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +114,10 @@ class Report:
     pipeline: str
     """Version of the compiler's pinned pipeline."""
     timeline: Timeline = field(repr=False)
+    figures: tuple[FigureRow, ...] = field(repr=False, default=())
+    """The fitted and assumed figures read, with their values and sources."""
+    hardware: Hardware | None = field(repr=False, default=None)
+    """Peak rates of the device."""
 
     @property
     def total_ms(self) -> float:
@@ -171,9 +200,12 @@ def summarise(
     -------
     Report
     """
-    times = {(int(row["launch"]), int(row["job"])): row for row in timeline.jobs}
+    times = {
+        (int(row["launch"]), int(row["job"])): position
+        for position, row in enumerate(timeline.jobs)
+    }
     rows = tuple(
-        _launch_row(work, times, int(timeline.launch_start_ps[position]))
+        _launch_row(work, timeline, times, int(timeline.launch_start_ps[position]))
         for position, work in enumerate(works)
     )
     return Report(
@@ -188,16 +220,22 @@ def summarise(
         fitted_and_assumed=timeline.fitted_and_assumed,
         pipeline=works[0].counts[0].kernel.pipeline if works else "",
         timeline=timeline,
+        figures=figure_rows(device, timeline.fitted_and_assumed),
+        hardware=hardware_of(device),
     )
 
 
 def _launch_row(
-    work: LaunchWork, times: Mapping[tuple[int, int], np.void], enqueue_ps: int
+    work: LaunchWork,
+    timeline: Timeline,
+    positions: Mapping[tuple[int, int], int],
+    enqueue_ps: int,
 ) -> LaunchRow:
     arithmetic = work.cost.blocks["arithmetic_instructions"]
     jobs = []
     for job, count in zip(work.jobs, work.counts, strict=True):
-        time = times[work.launch.index, job.index]
+        position = positions[work.launch.index, job.index]
+        time = timeline.jobs[position]
         jobs.append(
             JobRow(
                 index=job.index,
@@ -209,6 +247,9 @@ def _launch_row(
                 start_ps=int(time["start_ps"]),
                 end_ps=int(time["end_ps"]),
                 bound=BOUNDS[int(time["bound"])],
+                float_operations=float_operations(count),
+                bounds_ps=_row(timeline.job_bounds_ps, position),
+                totals=_row(timeline.job_totals, position),
             )
         )
     return LaunchRow(
@@ -221,3 +262,7 @@ def _launch_row(
         bounds_checked=work.counts[0].bounds,
         enqueue_ps=enqueue_ps,
     )
+
+
+def _row(columns: Mapping[str, npt.NDArray[np.int64]], position: int) -> dict[str, int]:
+    return {name: int(column[position]) for name, column in columns.items()}
