@@ -11,9 +11,17 @@ import re
 from dataclasses import dataclass, field
 
 from gpusim.count import maths
+from gpusim.count.builtin_calls import builtin_accesses, builtin_definitions
 from gpusim.count.cfg import loop_costs
 from gpusim.count.defined import call_text, define, flat, lanes_of, zero
-from gpusim.count.ir_text import Call, Instruction, KernelText, parse_alloca, parse_call
+from gpusim.count.ir_text import (
+    Call,
+    Instruction,
+    KernelText,
+    address_space,
+    parse_alloca,
+    parse_call,
+)
 from gpusim.count.pointers import NULL, UNKNOWN, Access, Roots, accesses_of, find_roots
 from gpusim.count.work_items import WORK_ITEM_FUNCTIONS, work_item_value
 from gpusim.errors import CountError
@@ -355,11 +363,58 @@ class Instrumenter:
 
     def _maths(self, instruction: Instruction, call: Call) -> list[str]:
         name = maths.base_name(call.callee)
-        if name is None:
-            raise CountError(
-                f"kernel {self.kernel.name}: calls {call.callee}, a function gpusim cannot execute"
+        scalars = tuple(flat(kind) for kind, _ in call.arguments)
+        is_scalar = name is not None and not any(lanes_of(kind)[0] for kind in scalars)
+        if is_scalar and maths.definition(str(name), flat(call.type), scalars) is not None:
+            return self._apply(instruction.name, str(name), call)
+        return self._builtin(instruction, call)
+
+    def _builtin(self, instruction: Instruction, call: Call) -> list[str]:
+        """Call a built-in function that the compiler defines; only ready bitcode has any."""
+        accesses = builtin_accesses(call)
+        prefix = f"{instruction.name} = " if instruction.name else ""
+        if accesses and self.policy == "slice":
+            return [zero(instruction.name, call.type)] if instruction.name else []
+        lines = []
+        for access in accesses:
+            pointer = call.arguments[access.pointer][1]
+            address = pointer
+            if access.index >= 0:
+                kind, index = call.arguments[access.index]
+                address, scaled = self._fresh("q"), self._fresh("i")
+                lines += [
+                    f"{scaled} = mul {kind} {flat(' ' + index)[1:]}, {access.stride_bytes}",
+                    f"{address} = getelementptr i8, ptr {flat(' ' + pointer)[1:]}, {kind} {scaled}",
+                ]
+                self.roots.of[address] = self.roots.roots(pointer)
+            space = address_space(call.arguments[access.pointer][0])
+            lines += self.check(
+                Access(
+                    instruction=instruction.index,
+                    kind=access.kind,
+                    pointer=address,
+                    address_space=space,
+                    bytes=access.bytes,
+                    align_bytes=access.align_bytes,
+                )
             )
-        return self._apply(instruction.name, name, call)
+        if call.callee not in self.definitions:
+            definitions, externals = builtin_definitions(call, self.kernel.name)
+            self.definitions.update(definitions)
+            for external in externals:
+                self._wrap(external)
+        return [*lines, prefix + call_text(call)]
+
+    def _wrap(self, external: Call) -> None:
+        """Define a maths function under its mangled name, for bodies that call it."""
+        name = maths.base_name(external.callee)
+        scalars = tuple(kind for kind, _ in external.arguments)
+        symbol = self._define(str(name), external.type, scalars, external.callee)
+        formals = ", ".join(f"{kind} %x{i}" for i, kind in enumerate(scalars))
+        self.definitions[external.callee] = (
+            f"define internal {external.type} @{external.callee}({formals}) {{\n"
+            f"  %r = call {external.type} @{symbol}({formals})\n  ret {external.type} %r\n}}"
+        )
 
     def _apply(self, result: str, name: str, call: Call) -> list[str]:
         """Call a scalar maths function once per lane."""

@@ -60,7 +60,7 @@ class Prover(Ranges):
         """Return a condition's value if it is the same for all work-items of the box."""
         match tree[0]:
             case "const":
-                return bool(tree[1])
+                return tree[1] is True
             case "not":
                 inner = self.truth(tree[1])
                 return None if inner is None else not inner
