@@ -15,8 +15,6 @@ from gpusim.isa.emit import Emitter
 from gpusim.isa.table import IsaTable
 from gpusim.isa.values import Ref, is_zero
 
-_VARIABLE_GAP = 256
-"""Stands for the size of a variable: a constant that an immediate offset can hold."""
 _VARIABLE = re.compile(r'@"?([\w.$-]+)"?')
 
 
@@ -50,15 +48,10 @@ class AddressSelector:
         self._moves = int(table.rule("address_moves")) if "address_moves" in table.issue else 0
 
     def variable(self, text: str) -> Ref:
-        """Return the address of a local or constant variable.
-
-        Local memory is a segment with addresses from zero, or begins at a uniform pointer.
-        """
+        """Return the address of a local or constant variable in its segment; the first is at 0."""
         match = _VARIABLE.search(text)
         name = match.group(1) if match else text
         order = self._variables.setdefault(name, len(self._variables))
-        if self._has_local_base:
-            return Ref("u", "local memory", order * _VARIABLE_GAP)
         return Ref("c", "0" if order == 0 else f"address of {name}")
 
     def add_constant(self, base: Ref, offset: int) -> Ref:
@@ -107,16 +100,21 @@ class AddressSelector:
             return Ref("c", str(ref.offset))
         return self._emitter.shared(self.add_class, [bare, Ref("c", str(ref.offset))])
 
-    def for_message(self, ref: Ref) -> list[Ref]:
+    def for_message(self, ref: Ref, space: str) -> list[Ref]:
         """Return the address operands of a load or store, its constant folded where the ISA can.
 
-        Where the table says so, the address has to stand in a register pair of its own: a move
-        for the high word, and one for the low word unless that was computed for this use alone.
+        Where local memory is no segment of its own, its base pointer is added last. Where the
+        table says so, the address has to stand in a register pair of its own: a move for the high
+        word, and one for the low word unless that was computed for this use alone.
         """
-        is_folded = -self._reach <= ref.offset < self._reach
-        is_fresh = not is_folded or ref.kind == "c"
+        has_base = self._has_local_base and space == "local"
+        is_folded = -self._reach <= ref.offset < self._reach and not has_base
         place = self.materialise(ref._replace(offset=0) if is_folded else ref)
+        if has_base:
+            base = Ref("u", "local memory")
+            place = self._emitter.shared(self.add_class, [base, place])
         if self._moves == 0:
             return [place]
+        is_fresh = not is_folded and self._emitter.is_made_here(place)
         high = self._emitter.chain("mov", [Ref("c", "0")])
         return [place if is_fresh else self._emitter.chain("mov", [place]), high]

@@ -25,8 +25,10 @@ class Allocation:
     """32-bit registers used."""
     places: dict[int, int]
     """First word of each value (of the representative of tied ones)."""
-    unplaced: tuple[int, ...]
-    """Values that did not fit, the cheapest to spill first."""
+    n_unplaced: int
+    """Values that did not fit."""
+    candidates: tuple[int, ...]
+    """Values whose spilling would make room, the cheapest first."""
 
 
 def allocate(
@@ -83,7 +85,7 @@ def allocate(
     for value in unplaced:
         candidates |= conflicts[value] | {value}
     ranked = sorted(candidates, key=lambda v: (weights.get(v, 0.0), v)) if unplaced else []
-    return Allocation(words=top, places=places, unplaced=tuple(ranked))
+    return Allocation(words=top, places=places, n_unplaced=len(unplaced), candidates=tuple(ranked))
 
 
 def _interference(

@@ -31,6 +31,7 @@ from gpusim.isa.table import IsaTable, load_table
 
 _ACCESSES = frozenset({LOAD, STORE, ATOMIC})
 _MAX_SPILL_ROUNDS = 200
+_SPILL_SHARE = 3
 _EITHER_UNIT = {"bifrost": "E", "midgard": "ANY"}
 
 
@@ -135,9 +136,12 @@ def _allocated(
         orders = [issue_order(code) for code in blocks]
         forwarded = forwarded_values(machine, blocks)
         allocation = allocate(machine, view, orders, available * row_words, row_words, forwarded)
-        if not allocation.unplaced:
+        if allocation.n_unplaced == 0:
             break
-        n_spills += insert_spill(machine, allocation.unplaced[0], table.sequence("load")[0])
+        # A third at a time: each spill makes room for others, but rounds are expensive.
+        n_values = max(1, allocation.n_unplaced // _SPILL_SHARE)
+        for value in allocation.candidates[:n_values]:
+            n_spills += insert_spill(machine, value, table.sequence("load")[0])
     return blocks, allocation, n_spills
 
 

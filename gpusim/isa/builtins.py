@@ -150,6 +150,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "cbrt": ("pow",),
     "hypot": ("fmul", "fma", "sqrt"),
     "ldexp": ("cvt",),
+    "nextafter": ("icmp", "iadd", "select"),
     "ilogb": ("clz", "iadd"),
     "logb": ("clz", "cvt"),
     "length": ("fmul", "fma", "sqrt"),

@@ -106,6 +106,10 @@ class Emitter:
         self.block, self.line = home, line
         return result
 
+    def is_made_here(self, ref: Ref) -> bool:
+        """Return whether a register is defined in the current block (and not, say, hoisted)."""
+        return isinstance(ref.name, int) and self._home.get(ref.name) == self.block
+
     def _is_usable(self, home: int, crowded_loop: int) -> bool:
         """Return whether a value made in block `home` serves the current block."""
         if home not in self.view.dominators[self.block]:

@@ -75,16 +75,23 @@ class Fusion:
         self.fused[user] = (name, inner, position)
 
     def _contract(self, view: IRView, index: int) -> None:
-        if not view.has_flag(index, "contract") or view.type_of(index).bits == 64:
+        if not self._may_contract(view, index) or view.type_of(index).bits == 64:
             return
         for position, code in enumerate(view.operands[index]):
             if (
                 self._single_use(view, code, index)
                 and view.opcode[code] == "fmul"
-                and view.has_flag(code, "contract")
+                and self._may_contract(view, code)
             ):
                 self._absorb("fma", code, index, position)
                 return
+
+    def _may_contract(self, view: IRView, index: int) -> bool:
+        """Return whether the operation may lose its rounding step.
+
+        ``-cl-fast-relaxed-math`` shows as permission to reassociate.
+        """
+        return view.has_flag(index, "contract") or view.has_flag(index, "reassoc")
 
     def _pair(self, view: IRView, index: int, pairs: set[str]) -> None:
         outer = _PAIRABLE[view.opcode[index]]

@@ -177,17 +177,21 @@ class _Scheduler:
         word = Word("alu")
         branch = self._choose("BR", word)
         self._settle([branch])
+        second: list[int | None] = []
         if branch is not None and takes_condition(self.ops[branch]):
-            self._condition(self.ops[branch], "SMUL", word)
-        second = [self._choose("SMUL", word)]
+            second.append(self._condition(self.ops[branch], "SMUL", word))
+        second.append(self._choose("SMUL", word))
         for is_move in (False, True):
             second += [self._choose(slot, word, is_move) for slot in ("LUT", "VADD")]
+        # Operations of one stage cannot read each other: release them together.
         self._settle(second)
+        first: list[int | None] = []
         for slot in ("VADD", "SMUL"):
             op = word.slots.get(slot)
             if op is not None and takes_condition(op):
-                self._condition(op, "VMUL" if op.lanes > 1 else "SADD", word)
-        self._settle([self._choose(slot, word) for slot in ("SADD", "VMUL")])
+                first.append(self._condition(op, "VMUL" if op.lanes > 1 else "SADD", word))
+        first += [self._choose(slot, word) for slot in ("SADD", "VMUL")]
+        self._settle(first)
         return word
 
     def _choose(self, slot: str, word: Word, is_move: bool | None = None) -> int | None:
@@ -228,20 +232,29 @@ class _Scheduler:
             and constant_bytes([*word.ops, op]) <= self.max_constants
         )
 
-    def _condition(self, user: MicroOp, slot: str, word: Word) -> None:
-        """Make the condition of `user` in `slot`: its comparison, or a move."""
+    def _condition(self, user: MicroOp, slot: str, word: Word) -> int | None:
+        """Make the condition of `user` in `slot`: its comparison, or a move (None)."""
         number = user.reads[0] if user.reads else -1
         maker = next((p for p in self.ready if number in self.ops[p].writes), -1)
         is_private = self.n_readers.get(number) == 1 and number not in self.is_needed_later
-        if maker >= 0 and is_private and slot in allowed_slots(self.ops[maker]):
+        if maker >= 0 and is_private and self._may_make(self.ops[maker], slot, word):
             self.ready.remove(maker)
             word.slots[slot] = self.ops[maker]
             self._touch(self.ops[maker])
-            self._settle([maker])
-        else:
-            word.slots[slot] = MicroOp(
-                name="mov", unit="ANY", reads=user.reads[:1], writes=(), line=user.line
-            )
+            return maker
+        word.slots[slot] = MicroOp(
+            name="mov", unit="ANY", reads=user.reads[:1], writes=(), line=user.line
+        )
+        return None
+
+    def _may_make(self, op: MicroOp, slot: str, word: Word) -> bool:
+        """Return whether a comparison fits `slot`; a select would need a condition itself."""
+        return (
+            op.kind == ALU
+            and not takes_condition(op)
+            and slot in allowed_slots(op)
+            and constant_bytes([*word.ops, op]) <= self.max_constants
+        )
 
     def _settle(self, positions: Sequence[int | None]) -> None:
         for position in positions:

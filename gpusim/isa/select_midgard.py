@@ -51,8 +51,9 @@ class _MidgardAddresses(AddressSelector):
     shift_class = "shift"
     add_class = "iadd"
 
-    def for_message(self, ref: Ref) -> list[Ref]:
+    def for_message(self, ref: Ref, space: str) -> list[Ref]:
         """Return the sum that the word reads; the word adds a constant by itself."""
+        del space
         bare = ref._replace(offset=0)
         return [] if is_zero(bare) else [self.materialise(bare)]
 

@@ -386,7 +386,7 @@ class ScalarSelector:
             size = min(widest, total - part * widest)
             chunk = registers_of(data[part * per_message : (part + 1) * per_message])
             where = self.addresses.for_message(
-                self.addresses.add_constant(pointer, part * widest) if part else pointer
+                self.addresses.add_constant(pointer, part * widest) if part else pointer, space
             )
             self.emitter.add(
                 MicroOp(
@@ -409,13 +409,13 @@ class ScalarSelector:
         self._atomic(index, range(1, 3))
 
     def _atomic(self, index: int, data: Sequence[int]) -> None:
-        where = self.addresses.for_message(self.lanes(index, 0)[0])
+        space = _SPACES[int(self.view.kernel.instructions["address_space"][index])]
+        where = self.addresses.for_message(self.lanes(index, 0)[0], space)
         values = [self.operand(index, position) for position in data]
         has_result = bool(self.view.users[index])
         units = self.table.sequence("atomic_result" if has_result else "atomic")
         result = self.emitter.new_register()
         self.values[index] = [result]
-        space = _SPACES[int(self.view.kernel.instructions["address_space"][index])]
         message = max(range(len(units)), key=lambda i: units[i] in ("A", "LS", "LSU"))
         current = [*where, *values]
         for position, unit in enumerate(units):
@@ -567,7 +567,7 @@ class ScalarSelector:
     def _message(
         self, kind: str, pointer: Ref, data: list[Ref], size: int, space: str = "private"
     ) -> None:
-        where = self.addresses.for_message(pointer)
+        where = self.addresses.for_message(pointer, space)
         registers = registers_of(data)
         self.emitter.add(
             MicroOp(
