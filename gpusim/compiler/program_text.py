@@ -35,6 +35,7 @@ _NUMBER = re.compile(r"i32 (-?\d+)")
 _ESCAPE = re.compile(r"\\([0-9A-F]{2})")
 _HEADER_ATTRIBUTE = re.compile(
     r" (?:noundef|dso_local|spir_kernel|spir_func|signext|zeroext|(?:local_)?unnamed_addr)\b"
+    r"| nofpclass\([^)]*\)"
 )
 _GROUP = re.compile(r" #\d+\b")
 _OPAQUE = re.compile(r'target\("spirv\.(\w+)"[^)]*\)')

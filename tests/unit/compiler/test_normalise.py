@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -340,3 +341,13 @@ def test_structures_by_value_are_copied_for_each_work_item() -> None:
     assert kernel.parameters[0].kind == "value"
     assert kernel.parameters[0].size_bytes == 16
     assert "byval(%struct.S) align 4" in kernel.text
+
+
+@pytest.mark.parametrize("options", ["", "-cl-std=CL2.0", "-cl-std=CL3.0", "-cl-fast-relaxed-math"])
+def test_the_whole_language_is_accepted(options: str) -> None:
+    source = (Path(__file__).parent / "language.cl").read_text()
+    kernel = compile_kernel(source, "language", options)
+    assert kernel.local_memory_bytes == 4 * 80 + 4 * 8 * 4
+    assert kernel.has_barrier
+    assert all(ALLOWED.fullmatch(name) or "hypot" in name for name in kernel.callees)
+    assert {"atomicrmw"} <= set(kernel.opcodes)
