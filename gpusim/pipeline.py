@@ -114,7 +114,8 @@ def prepare(
         if isinstance(step, Command):
             stage.transfer(step)
             continue
-        if step.result_code == 0:
+        # A launch that the runtime refused never ran; one of no work-items does nothing.
+        if step.result_code == 0 and min(step.global_size) > 0:
             try:
                 works.append(stage.work(step))
             except GpusimError as error:

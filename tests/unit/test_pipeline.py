@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+import pytest
+
+from gpusim.device import load_device
+from gpusim.errors import DeviceError
+from gpusim.pipeline import prepare, replay
+from tests.traces import saxpy_trace
+
+
+def test_equal_launches_share_one_count():
+    works, failures = prepare(saxpy_trace(kernels=("saxpy",) * 3), load_device("mali-g72"))
+    assert not failures
+    assert works[0].counts[0].mode == "slice"
+    assert works[0].counts[0] is works[2].counts[0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"result_code": -54}, {"global_size": (0, 1, 1)}], ids=["refused", "empty"]
+)
+def test_launches_that_never_ran_are_left_out(change):
+    trace = saxpy_trace(kernels=("saxpy", "saxpy"))
+    launches = (replace(trace.launches[0], **change), trace.launches[1])
+    report = replay(replace(trace, launches=launches), "mali-g72")
+    assert [row.index for row in report.launches] == [1]
+    assert not report.failures
+
+
+def test_a_binary_program_is_a_failure_of_its_launches_only():
+    trace = saxpy_trace(kernels=("saxpy",))
+    programs = {0: replace(trace.programs[0], kind="binary")}
+    report = replay(replace(trace, programs=programs), "mali-g72")
+    assert not report.launches
+    assert "expected source, found binary" in report.failures[0].reason
+
+
+def test_progress_ends_at_the_number_of_launches():
+    seen = []
+    replay(
+        saxpy_trace(kernels=("saxpy", "out_of_bounds")),
+        "mali-g72",
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_unknown_device():
+    with pytest.raises(DeviceError, match="mali-g72"):
+        replay(saxpy_trace(), "mali-g27")
