@@ -195,6 +195,31 @@ def is_constant(code: int) -> bool:
     return code == CONSTANT
 
 
+def is_operand(code: int) -> bool:
+    """Return whether an operand code is a value rather than a block."""
+    return code > BLOCK
+
+
+def block_order(view: IRView) -> list[int]:
+    """Return the blocks in reverse post-order; unreachable ones last."""
+    seen: set[int] = set()
+    order: list[int] = []
+    stack: list[tuple[int, int]] = [(0, 0)]
+    seen.add(0)
+    while stack:
+        block, position = stack.pop()
+        following = view.successors[block]
+        if position < len(following):
+            stack.append((block, position + 1))
+            if following[position] not in seen:
+                seen.add(following[position])
+                stack.append((following[position], 0))
+        else:
+            order.append(block)
+    order.reverse()
+    return order + [b for b in range(view.kernel.n_blocks) if b not in seen]
+
+
 def _instruction_texts(kernel: KernelIR) -> tuple[str, ...]:
     """Return the line of every instruction of the kernel's function."""
     header = re.search(rf"^define [^\n]*@\"?{re.escape(kernel.name)}\"?\(", kernel.text, re.M)

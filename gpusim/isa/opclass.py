@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gpusim.isa.ir_view import IRView, is_constant
-
-if TYPE_CHECKING:
-    from gpusim.isa.fusion import Fusion
 
 _FLOAT = {"fadd": "fadd", "fsub": "fadd", "fmul": "fmul", "frem": "frem", "fneg": "fneg"}
 _INTEGER = {
@@ -48,7 +43,7 @@ def binary_class(view: IRView, index: int, narrow: set[int]) -> list[str] | None
         return None
     if kind.bits == 1 and opcode == "xor" and is_constant(view.operands[index][-1]):
         # Negation of a condition: whoever reads it inverts its test.
-        return ["fneg"] if view.kernel.types else None
+        return ["fneg"]
     name = _INTEGER[opcode]
     return [_WIDE.get(name, name) if is_wide else name]
 
@@ -90,7 +85,7 @@ def _is_narrow(view: IRView, index: int, narrow: set[int]) -> bool:
     return bool(values) and all(code in narrow for code in values)
 
 
-def cast_class(view: IRView, index: int, narrow: set[int], fusion: Fusion) -> list[str] | None:
+def cast_class(view: IRView, index: int, narrow: set[int]) -> list[str] | None:
     """Return the classes of a conversion, empty when it is free, None if it is none."""
     opcode = view.opcode[index]
     source, target = view.operand_type(index), view.type_of(index)
@@ -102,7 +97,6 @@ def cast_class(view: IRView, index: int, narrow: set[int], fusion: Fusion) -> li
         is_double = 64 in (source.bits, target.bits)
         return ["f64"] if is_double else ["cvt_half"]
     if opcode in ("fptosi", "fptoui", "sitofp", "uitofp"):
-        del fusion
         if (source.kind == "float" and source.bits == 64) or (
             target.kind == "float" and (target.bits == 64)
         ):

@@ -70,7 +70,7 @@ class _MidgardSelector(ScalarSelector):
         lane_bytes = 8 if kind.bits == 64 and index not in self.narrow else min(4, kind.bits // 8)
         return max(1, -(-lanes * lane_bytes // 4))
 
-    def _gather(self, refs: Sequence[Ref]) -> list[Ref]:
+    def gather(self, refs: Sequence[Ref]) -> list[Ref]:
         """Return the registers of an operand: scalars are computed where the vector stands."""
         distinct = list(dict.fromkeys(refs))
         sizes = [
@@ -78,7 +78,7 @@ class _MidgardSelector(ScalarSelector):
         ]
         if max(sizes) == 1:
             return distinct
-        return super()._gather(refs)
+        return super().gather(refs)
 
     def apply(
         self,

@@ -88,3 +88,27 @@ def unit_lanes(kind: ValueType, register_bytes: int, half_lanes: int) -> list[li
     if kind.bits == 16:
         step = half_lanes
     return [list(range(i, min(i + step, kind.lanes))) for i in range(0, kind.lanes, step)]
+
+
+def is_undefined(ref: Ref) -> bool:
+    """Return whether a lane has no defined content."""
+    return ref.kind == "c" and str(ref.name) in ("undef", "poison") and not is_zero_number(ref)
+
+
+def is_zero_number(ref: Ref) -> bool:
+    """Return whether a lane is the number zero."""
+    return is_zero(ref) and str(ref.name) not in ("undef", "poison")
+
+
+def shuffle_mask(text: str, lanes: int) -> list[int]:
+    """Return the lane numbers of a shuffle, -1 where any will do."""
+    mask = text[text.rindex(", <") + 2 :] if ", <" in text[-200:] else text
+    if "zeroinitializer" in text.rsplit(",", 1)[-1]:
+        return [0] * lanes
+    body = mask[mask.index(">") + 1 :] if mask.count("<") > 1 else mask
+    inner = body[body.rindex("<") + 1 : body.rindex(">")] if "<" in body else ""
+    result = []
+    for part in inner.split(","):
+        number = part.split()[-1] if part.split() else "-1"
+        result.append(int(number) if number.lstrip("-").isdecimal() else -1)
+    return result if len(result) == lanes else [0] * lanes
