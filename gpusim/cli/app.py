@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "replay",
     "trace",
     "validate",
+    "why",
 )
 """Modules of `gpusim.cli`, each with a function ``register(app)``. They import the stages they
 need inside the command, so that ``gpusim --help`` stays fast."""

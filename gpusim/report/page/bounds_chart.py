@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpusim.report.bound_words import BOUND_WORDS
+from gpusim.report.numbers import duration, percent, ticks
 from gpusim.report.page.groups import Group
 from gpusim.report.page.markup import Markup, join, tag
-from gpusim.report.page.numbers import duration, percent, ticks
 from gpusim.report.report import Report
-
-BOUND_WORDS = {
-    "arithmetic": "arithmetic issue",
-    "load_store": "load/store pipe",
-    "special": "special functions",
-    "texture": "texture pipe",
-    "l2": "L2 cache",
-    "dram": "external memory",
-    "translation": "address translation",
-    "latency": "latency",
-    "thread_creation": "thread creation",
-    "dispatch": "task dispatch",
-    "launch": "starting and flushing the job",
-    "gap": "between the jobs of a launch",
-    "rest": "rest: tail, idle cores, waits that don't overlap",
-}
-"""Plain words for the bounds, and for the two parts of the stack that are none."""
 
 _LEFT = 250.0
 _WIDTH = 700.0

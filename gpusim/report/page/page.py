@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from gpusim.errors import OutputError, located
+from gpusim.report.numbers import quantity
 from gpusim.report.page.bounds_chart import bounds_chart, bounds_legend
 from gpusim.report.page.groups import Group, kernel_colours, shown_groups
 from gpusim.report.page.markup import Markup, join, tag, text
-from gpusim.report.page.numbers import quantity
 from gpusim.report.page.roofline_chart import float_roofline, instruction_roofline
 from gpusim.report.page.sections import (
     counter_table,

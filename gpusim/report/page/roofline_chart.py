@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import atan2, degrees, log10
 
 from gpusim.report.hardware import Hardware
+from gpusim.report.numbers import decades, quantity
 from gpusim.report.page.groups import Group
 from gpusim.report.page.markup import Markup, tag
-from gpusim.report.page.numbers import decades, quantity
 from gpusim.report.page.timeline_chart import N_COLOURS
 from gpusim.units import PS_PER_S
 

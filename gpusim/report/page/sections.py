@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gpusim.report.page.bounds_chart import BOUND_WORDS
+from gpusim.report.bound_words import BOUND_WORDS
+from gpusim.report.numbers import count, duration, percent, quantity
 from gpusim.report.page.groups import Group
 from gpusim.report.page.markup import Markup, join, tag
-from gpusim.report.page.numbers import count, duration, percent, quantity
 from gpusim.report.page.timeline_chart import N_COLOURS
 from gpusim.report.report import Report
 from gpusim.report.tables import size_text

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.report.numbers import duration, quantity, ticks
 from gpusim.report.page.markup import Markup, join, number, tag
-from gpusim.report.page.numbers import duration, quantity, ticks
 from gpusim.report.report import Report
 from gpusim.report.series import Series, active_cores, dram_rate, track_group
 
