@@ -30,8 +30,8 @@ def count_command(
     local: str | None = typer.Option(None, help="Local size, same form."),
     arg: list[str] = typer.Option([], "--arg", help=ARGUMENT_HELP),
     build_options: str = typer.Option("", help="As given to clBuildProgram."),
-    warp_width: int | None = typer.Option(
-        None, min=1, max=1024, help="Also run in lock-step warps of this width."
+    warp_width: int = typer.Option(
+        32, min=0, max=1024, help="Lanes per warp for the SIMT efficiency; 0 = don't."
     ),
     mode: str = typer.Option("auto", help="auto, full or slice."),
     seconds: float = typer.Option(60.0, min=0.001, help="Time limit of the run."),

@@ -6,9 +6,12 @@ a fault: it sets a jump target first, and a failed check writes the fault and ju
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from gpusim.count import layout
 from gpusim.count.instrument import ItemBody
 from gpusim.count.ir_text import Formal, KernelText
+from gpusim.count.lockstep import cut_every_block
 from gpusim.count.regions import BARRIER, Frame, cut
 from gpusim.count.work_items import PROLOGUE, SHAPE_NAMES
 
@@ -27,8 +30,8 @@ def argument_layout(formals: tuple[Formal, ...]) -> tuple[tuple[int, ...], int]:
     return tuple(offsets), position
 
 
-def _signature(kernel: KernelText) -> list[tuple[str, str]]:
-    """Return (type, name) of what the work-item function takes beside state and item ids."""
+def signature(kernel: KernelText) -> str:
+    """Return the parameters that the work-item function takes beside state and local ids."""
     fixed = [("ptr", "%g.ctx"), ("ptr", "%g.counters"), ("ptr", "%g.fuel"), ("ptr", "%g.frame")]
     fixed += [("i64", "%g.items"), ("i64", "%g.group")]
     fixed += [("i64", f"%g.from.{d}") for d in range(3)]
@@ -44,7 +47,7 @@ def _signature(kernel: KernelText) -> list[tuple[str, str]]:
             fixed.append(("ptr", f"%g.byval.{formal.name[1:]}"))
         else:
             fixed.append((formal.type, formal.name))
-    return fixed
+    return ", ".join(f"{kind} {name}" for kind, name in fixed)
 
 
 def _private(
@@ -68,41 +71,68 @@ def _private(
     return prologue, start
 
 
-def item_function(kernel: KernelText, body: ItemBody) -> tuple[str, int, int]:
-    """Return (text, frame bytes, number of barriers) of the work-item function."""
+@dataclass(frozen=True, slots=True)
+class ItemFunction:
+    """The work-item function's text, and what its driver must know."""
+
+    text: str
+    frame_bytes: int
+    """Kept per work-item between calls."""
+    n_states: int
+    """Barriers that it can be resumed behind; 0 = it runs through."""
+    block_of_state: tuple[int, ...] = ()
+    """In lock-step: block that each state begins."""
+
+
+def item_function(kernel: KernelText, body: ItemBody, *, lockstep: bool = False) -> ItemFunction:
+    """Build the function that runs one work-item, to its next barrier or block.
+
+    Parameters
+    ----------
+    kernel : KernelText
+        The kernel.
+    body : ItemBody
+        Its instrumented blocks.
+    lockstep : bool
+        Return after every block instead of at barriers only.
+    """
     has_barrier = any(BARRIER in lines for lines in body.blocks.values())
-    frame = Frame() if has_barrier else None
+    frame = Frame() if has_barrier or lockstep else None
     private, start = _private(kernel, body, frame)
-    pieces: list[tuple[str, list[str]]] = []
-    states, frame_bytes = 0, 0
+    entry: list[str] = []
+    first, labels = kernel.blocks[0].name, {}
+    found = ItemFunction("", 0, 0)
     if frame is None:
         pieces = list(body.blocks.items())
-        entry = []
+    elif lockstep:
+        steps = cut_every_block(kernel, body, frame)
+        pieces, entry, first = steps.blocks, steps.prologue, "g.state.0"
+        labels = {state: f"g.state.{state}" for state in range(1, steps.n_states)}
+        found = ItemFunction("", steps.frame_bytes, 0, tuple(steps.block_of_state))
     else:
         kept = cut(kernel, body.blocks, body.types, frame)
-        entry = [*frame.prologue]
-        private = [*private, *kept.prologue]
+        entry, private = frame.prologue, [*private, *kept.prologue]
         pieces = [(s.name, [*s.phis, *s.lines]) for s in kept.segments]
         pieces += [(f"g.resume.{state}", lines) for state, lines in kept.resumes.items()]
-        states, frame_bytes = kept.states, kept.frame_bytes
-    cases = " ".join(f"i32 {s}, label %g.resume.{s}" for s in range(1, states + 1))
+        labels = {state: f"g.resume.{state}" for state in range(1, kept.states + 1)}
+        found = ItemFunction("", kept.frame_bytes, kept.states)
+    cases = " ".join(f"i32 {state}, label %{name}" for state, name in labels.items())
     lines = ["g.entry:", *PROLOGUE, *entry, *private, *body.prologue]
     lines.append(f"switch i32 %g.state, label %g.start [ {cases} ]")
-    lines += ["g.start:", *start, f"br label %{kernel.blocks[0].name}"]
+    lines += ["g.start:", *start, f"br label %{first}"]
     for name, content in pieces:
         lines.append(f"{name}:")
         lines += ["ret i32 -1" if line == "ret void" else line for line in content]
-    formals = ", ".join(f"{kind} {name}" for kind, name in _signature(kernel))
     head = (
         "define internal i32 @gpusim.item(i32 %g.state, i64 %g.lx, i64 %g.ly, i64 %g.lz, "
-        f"{formals}) alwaysinline nounwind {{"
+        f"{signature(kernel)}) alwaysinline nounwind {{"
     )
-    return "\n".join([head, *lines, "}"]), frame_bytes, states
+    return replace(found, text="\n".join([head, *lines, "}"]))
 
 
 def region_function(kernel: KernelText, has_barrier: bool) -> str:
     """Return the loop nest over the work-items of a group, from one state to the next."""
-    formals = ", ".join(f"{kind} {name}" for kind, name in _signature(kernel))
+    formals = signature(kernel)
     meeting = """
   %expected.old = load i32, ptr %expected
   %is.first = icmp eq i64 %lane, 0
@@ -179,7 +209,7 @@ def groups_function(
     kernel: KernelText, offsets: tuple[int, ...], n_counters: int, states: int, align: int
 ) -> str:
     """Return the loop over the work-groups of the current chunk."""
-    formals = ", ".join(f"{kind} {name}" for kind, name in _signature(kernel))
+    formals = signature(kernel)
     lines = [
         "define internal void @gpusim.groups(ptr %g.ctx) noinline nounwind {",
         "entry:",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
 from gpusim.count.limits import Limits
 from gpusim.count.process import WorkerProcess, shared_worker
+from gpusim.count.simt import efficiency, sample_groups
 from gpusim.count.slice import (
     LaunchProof,
     assemble,
@@ -87,7 +89,7 @@ class _Session:
     def map(self, memory: Memory, where: str) -> None:
         """Make the worker see a trace's buffers."""
         self._refresh()
-        wanted = (id(memory), memory.size_bytes)
+        wanted = (memory.serial, memory.size_bytes)
         if self._mapped != wanted:
             self.worker.ask(
                 {"op": "map", "bytes": memory.size_bytes},
@@ -186,6 +188,7 @@ def count_job(
     *,
     mode: str = "auto",
     limits: Limits | None = None,
+    warp_width: int = 0,
     where: str = "",
 ) -> WorkCount:
     """Count how often every basic block of one job runs, per work-group class.
@@ -203,13 +206,16 @@ def count_job(
         ``full``: every work-item runs.
     limits : Limits, optional
         Time, instructions and memory allowed.
+    warp_width : int
+        Also run sampled work-groups in lock-step warps of this width, see `gpusim.count.simt`;
+        0 = don't.
     where : str
         File and launch, in front of every message.
 
     Returns
     -------
     WorkCount
-        Exact counts.
+        Exact counts; `simt` is filled when a warp width was given.
 
     Raises
     ------
@@ -225,9 +231,14 @@ def count_job(
     proof = request.prove()
     if mode == "slice" and proof.refusal:
         raise CountError(located(label, f"cannot be counted by a slice: {proof.refusal}"))
-    if mode == "full" or proof.refusal:
-        return request.full(is_proven=not proof.refusal)
-    return request.slice(proof)
+    is_full = mode == "full" or bool(proof.refusal)
+    # Warps run first: they see the buffers as the launch does.
+    policy = ("checked" if proof.refusal else "proven") if is_full else "slice"
+    warps = request.warps(policy, warp_width) if warp_width else None
+    count = request.full(is_proven=not proof.refusal) if is_full else request.slice(proof)
+    if warps is None:
+        return count
+    return replace(count, simt=efficiency(kernel, count, *warps, warp_width))
 
 
 class _Request:
@@ -296,6 +307,15 @@ class _Request:
             self.memory.mark_known(buffer)
         classes, runs = _tables(head, body)
         return self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
+
+    def warps(self, policy: str, width: int) -> tuple[list[int], npt.NDArray[np.int64]]:
+        """Run sampled groups in lock-step; returns the groups and a row for each."""
+        if policy != "slice":
+            self.memory.settle(self._buffers())
+        groups = sample_groups(self.job.n_work_groups)
+        extra = {"op": "warps", "groups": groups, "warp_width": width}
+        head, body, _ = self._ask(f"{policy}+lockstep/{self.align}", extra)
+        return groups, np.frombuffer(body, np.int64).reshape(head["shape"])
 
     def slice(self, proof: LaunchProof) -> WorkCount:
         """Run one work-item for each box of the NDRange, without memory."""

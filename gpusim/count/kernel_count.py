@@ -22,6 +22,7 @@ from gpusim.lower.job import BoundArgument, Job
 from gpusim.lower.local_size import power_of_two_divisors
 from gpusim.trace.records import Argument, ArgumentKind, Size3
 
+DEFAULT_WARP_WIDTH = 32
 DEFAULT_GROUP_ITEMS = 64
 """Without a local size: the largest power-of-two divisors, x first, up to this product."""
 
@@ -116,7 +117,7 @@ def count_kernel(
     args: Sequence[str | npt.NDArray[Any] | np.generic] = (),
     build_options: str = "",
     *,
-    warp_width: int | None = None,
+    warp_width: int = DEFAULT_WARP_WIDTH,
     mode: str = "auto",
     limits: Limits | None = None,
     where: str = "<source>",
@@ -137,8 +138,8 @@ def count_kernel(
         ``local:256``, ``i32:5``), NumPy arrays (buffers) or NumPy scalars (values).
     build_options : str
         As given to clBuildProgram.
-    warp_width : int, optional
-        Also run work-items in lock-step warps of this width and report their efficiency.
+    warp_width : int
+        Lanes per warp for `simt`, from lock-step execution of sampled work-groups; 0 = don't.
     mode : str
         ``auto``, ``full`` or ``slice``.
     limits : Limits, optional
@@ -192,7 +193,7 @@ def count_kernel(
         arguments=tuple(_bind(i, spec, memory) for i, spec in enumerate(specs)),
     )
     started = time.perf_counter()
-    count = count_job(ir, job, memory, mode=mode, limits=limits, where=where)
+    count = count_job(ir, job, memory, mode=mode, limits=limits, warp_width=warp_width, where=where)
     elapsed = time.perf_counter() - started
     return KernelCount(
         count=count,

@@ -24,6 +24,8 @@ FAULT = 32
 """Code, site, offset, group (linear in the job), local x, y, z, run-time length (8 words)."""
 LOOP_START, LOOP_SIZE = 40, 43
 """First local id and number of local ids per dimension that are run (3 words each)."""
+WARP_WIDTH, STATES = 46, 47
+"""Lanes per warp; address of one 32-bit state per work-item of a group."""
 SHAPE_WORDS = 25
 """Words from JOB_GROUPS that describe the NDRange."""
 WORDS = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import tempfile
@@ -17,6 +18,7 @@ from gpusim.errors import CountError
 if TYPE_CHECKING:
     from gpusim.trace.records import Trace
 
+_serials = itertools.count()
 _PAGE = 1 << 16
 """Buffers start on a multiple of the largest page size in use (64 KiB on some aarch64)."""
 
@@ -41,6 +43,8 @@ class Memory:
     """
 
     def __init__(self, limit_bytes: int = 8 << 30) -> None:
+        self.serial = next(_serials)
+        """Tells this object from all others of the process; `id` is used again."""
         self._limit = limit_bytes
         self._regions: dict[int, Region] = {}
         self._used = 0

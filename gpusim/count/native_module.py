@@ -12,9 +12,11 @@ from gpusim.count.driver import (
     groups_function,
     item_function,
     region_function,
+    signature,
 )
 from gpusim.count.instrument import Instrumenter, Site
 from gpusim.count.ir_text import KernelText, closing, split_commas, split_type
+from gpusim.count.lockstep import warp_function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,9 @@ def _declarations(text: str) -> list[str]:
     return list(needed.values())
 
 
-def build_module(kernel: KernelText, *, policy: str, align: int = 128) -> NativeModule:
+def build_module(
+    kernel: KernelText, *, policy: str, align: int = 128, lockstep: bool = False
+) -> NativeModule:
     """Build the native module of a kernel.
 
     Parameters
@@ -76,6 +80,9 @@ def build_module(kernel: KernelText, *, policy: str, align: int = 128) -> Native
         ``checked``, ``proven`` or ``slice``, see `Instrumenter`.
     align : int
         Alignment that all buffer arguments are promised to have.
+    lockstep : bool
+        Run work-items in warps, block by block; counters are then executions per lane, followed
+        by executions per warp and one spare.
 
     Raises
     ------
@@ -93,16 +100,21 @@ def build_module(kernel: KernelText, *, policy: str, align: int = 128) -> Native
             )
     body = instrumenter.build()
     offsets, argument_bytes = argument_layout(kernel.formals)
-    item, frame_bytes, states = item_function(kernel, body)
-    n_counters = len(kernel.blocks)
+    item = item_function(kernel, body, lockstep=lockstep)
+    n_blocks = len(kernel.blocks)
+    n_counters = 2 * n_blocks + 1 if lockstep else n_blocks
+    if lockstep:
+        region = warp_function(signature(kernel), list(item.block_of_state), n_blocks)
+    else:
+        region = region_function(kernel, item.n_states > 0)
     text = "\n".join(
         [
             *kernel.type_definitions,
             *_variables(kernel),
             *body.definitions.values(),
-            item,
-            region_function(kernel, states > 0),
-            groups_function(kernel, offsets, n_counters, states, align),
+            item.text,
+            region,
+            groups_function(kernel, offsets, n_counters, item.n_states, align),
             fault_functions(),
         ]
     )
@@ -110,7 +122,7 @@ def build_module(kernel: KernelText, *, policy: str, align: int = 128) -> Native
     return NativeModule(
         text=text,
         n_counters=n_counters,
-        frame_bytes=frame_bytes,
+        frame_bytes=item.frame_bytes,
         argument_offsets=offsets,
         argument_bytes=argument_bytes,
         sites=tuple(body.sites),

@@ -65,7 +65,7 @@ class Prover(Ranges):
                 inner = self.truth(tree[1])
                 return None if inner is None else not inner
             case "and" | "or":
-                decisive = tree[0] == "or"
+                decisive: bool = tree[0] == "or"
                 sides = [self.truth(part) for part in tree[1:]]
                 if decisive in sides:
                     return decisive

@@ -261,7 +261,7 @@ class Ranges:
             for form, block in zip(record.operands, record.operand_blocks, strict=True)
             if record.operation != "union" or self._may_run(block)
         ]
-        if not ranges:
+        if record.operands and not ranges:
             return (0, 0)
         return opaque_range(record.operation, ranges)
 
@@ -383,10 +383,14 @@ def opaque_range(operation: str, ranges: list[Range]) -> Range:
     ----------
     operation : str
         ``union``, ``min``, ``max``, ``abs``, ``bit``, ``mul``, ``div``, ``rem``, ``low``,
-        ``mask``, ``align`` or ``or``.
+        ``mask``, ``align``, ``or``, or ``word32`` (any word of this width, signed), ``uword32``.
     ranges : list
         Ranges of its operands.
     """
+    if "word" in operation:
+        bits = int(operation.rpartition("word")[2])
+        is_signed = operation[0] != "u"
+        return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if is_signed else (0, (1 << bits) - 1)
     lows, highs = [r[0] for r in ranges], [r[1] for r in ranges]
     match operation:
         case "union":

@@ -16,7 +16,8 @@ from gpusim.count.ir_text import KernelText
 
 BARRIER = "!barrier"
 _TOKEN = re.compile(r"%[\w.]+")
-_INCOMING = re.compile(r"\[ (.*?), %(b\.[\w.]+) \]")
+INCOMING = re.compile(r"\[ (.*?), %(b\.[\w.]+) \]")
+"""(value, block) of a PHI."""
 _DEFINED = re.compile(r"^(%[\w.]+) = ")
 
 
@@ -91,37 +92,39 @@ def split_blocks(
         last_piece[name] = piece.name
     for segment in segments:
         segment.phis = [
-            _INCOMING.sub(lambda m: f"[ {m[1]}, %{last_piece[m[2]]} ]", phi) for phi in segment.phis
+            INCOMING.sub(lambda m: f"[ {m[1]}, %{last_piece[m[2]]} ]", phi) for phi in segment.phis
         ]
     return segments
 
 
-def _defined(line: str) -> str | None:
+def defined(line: str) -> str | None:
+    """Return the value that a line defines."""
     match = _DEFINED.match(line)
     return match.group(1) if match else None
 
 
-def _uses(line: str, names: set[str]) -> set[str]:
+def tokens(line: str, names: set[str]) -> set[str]:
+    """Return which of `names` a line reads."""
     right = line.split(" = ", 1)[1] if _DEFINED.match(line) else line
     return {token for token in _TOKEN.findall(right) if token in names}
 
 
 def live_in(segments: list[Segment]) -> dict[str, set[str]]:
     """Return the values that each segment needs from before it, its own PHIs not included."""
-    names = {d for s in segments for line in (*s.phis, *s.lines) if (d := _defined(line))}
+    names = {d for s in segments for line in (*s.phis, *s.lines) if (d := defined(line))}
     defs: dict[str, set[str]] = {}
     exposed: dict[str, set[str]] = {}
     from_phi: dict[tuple[str, str], set[str]] = {}
     for segment in segments:
-        own = {d for line in segment.phis if (d := _defined(line))}
+        own = {d for line in segment.phis if (d := defined(line))}
         needed: set[str] = set()
         for line in segment.lines:
-            needed |= _uses(line, names) - own
-            if (name := _defined(line)) is not None:
+            needed |= tokens(line, names) - own
+            if (name := defined(line)) is not None:
                 own.add(name)
         defs[segment.name], exposed[segment.name] = own, needed
         for phi in segment.phis:
-            for value, block in _INCOMING.findall(phi):
+            for value, block in INCOMING.findall(phi):
                 found = {t for t in _TOKEN.findall(value) if t in names}
                 from_phi.setdefault((block, segment.name), set()).update(found)
     live: dict[str, set[str]] = {segment.name: set() for segment in segments}
@@ -175,7 +178,7 @@ class _Demoter:
             segment.lines = lines
 
     def _store(self, line: str, lines: list[str]) -> None:
-        name = _defined(line)
+        name = defined(line)
         if name in self._names:
             lines.append(f"store {self._types[name]} {name}, ptr {self.slot(name)}")
 
@@ -183,7 +186,7 @@ class _Demoter:
         head, separator, right = line.partition(" = ")
         if not separator or not head.startswith("%"):
             head, right = "", line
-        for name in sorted(_uses(line, self._names)):
+        for name in sorted(tokens(line, self._names)):
             value = self._load(name, lines)
             right = re.sub(re.escape(name) + r"(?![\w.])", value, right)
         return f"{head} = {right}" if head else right
@@ -200,7 +203,7 @@ class _Demoter:
                 loaded[key] = self._load(value, at_end.setdefault(block, []))
             return f"[ {loaded[key]}, %{block} ]"
 
-        return _INCOMING.sub(incoming, phi)
+        return INCOMING.sub(incoming, phi)
 
 
 def cut(

@@ -41,6 +41,7 @@ class ValueForms:
         self.numbers: dict[Form, int] = {}
         self.values: dict[int, Value | Pointer | None] = {}
         self._fits: dict[Fit, int] = {}
+        self._unsigned_words: dict[int, int] = {}
         self._phis: list[tuple[Instruction, int, Loop]] = []
         self.structs = parse_structs(
             [x for x in kernel.text.splitlines() if x.startswith("%") and " = type " in x]
@@ -56,10 +57,7 @@ class ValueForms:
         for block in self.flow.reverse_post_order:
             for instruction in self.flow.blocks[block]:
                 if instruction.index in relevant:
-                    try:
-                        self.values[instruction.index] = self.value(instruction)
-                    except UnknownFormError:
-                        self.values[instruction.index] = None
+                    self.values[instruction.index] = self._value_or_word(instruction)
         self.close_phis()
 
     def new_atom(self, atom: Atom) -> int:
@@ -141,6 +139,17 @@ class ValueForms:
             for form, factor in facts
         )
         return me
+
+    def _value_or_word(self, instruction: Instruction) -> Value | Pointer | None:
+        """Return an instruction's form; of an integer that has none, a word of its width."""
+        try:
+            value = self.value(instruction)
+        except UnknownFormError:
+            value = None
+        is_integer = re.fullmatch(r"i\d+", instruction.type) and instruction.bits <= 64
+        if value is None and is_integer:
+            return Value(self.opaque(instruction, f"word{instruction.bits}", []))
+        return value
 
     def value(self, instruction: Instruction) -> Value | Pointer | None:
         """Return an instruction's form; None or `UnknownFormError` when it has none."""
@@ -341,7 +350,25 @@ class ValueForms:
         """Return a value whose form is its machine word read as unsigned."""
         if value.form.is_uniform:
             return Value(Form(self.emit.unsigned(value.form.const, bits)), value.needs)
+        word = self._word_of(value.form)
+        if word is not None:
+            return Value(self._unsigned_word(word, bits))
         return Value(value.form, self.fit(value, 0, (1 << bits) - 1, block))
+
+    def _word_of(self, form: Form) -> int | None:
+        """Return the atom when a form is nothing but a word about which nothing is known."""
+        if form.const != 0 or len(form.terms) != 1 or form.terms[0][1] != 1:
+            return None
+        atom = form.terms[0][0]
+        return atom if self.plan.atoms[atom].operation.startswith("word") else None
+
+    def _unsigned_word(self, word: int, bits: int) -> Form:
+        """Return an atom for the unsigned reading of a word."""
+        if word not in self._unsigned_words:
+            known = self.plan.atoms[word]
+            twin = Atom("opaque", loop=known.loop, block=known.block, operation=f"uword{bits}")
+            self._unsigned_words[word] = self.new_atom(twin)
+        return Form(0, ((self._unsigned_words[word], 1),))
 
     def both(self, instruction: Instruction) -> tuple[Value, Value]:
         """Return both operands of a binary instruction."""

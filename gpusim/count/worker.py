@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ BUFFER_BASE = 0x1000_0000_0000
 """Where the buffers are mapped: the same in every run, so pointers seen as integers are too."""
 _CHUNK_BYTES = 8 << 20
 _FIRST_CHUNK_GROUPS = 64
-_MAP_FIXED_NOREPLACE = 0x100000
+LOCKSTEP = "+lockstep"
+"""Suffix of a policy that runs work-items in warps."""
+_MAP_FIXED, _MAP_FIXED_NOREPLACE = 0x10, 0x100000
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,6 +56,7 @@ class Worker:
         self._loaded: dict[tuple[str, str], _Loaded] = {}
         self._map_address = 0
         self._map_bytes = 0
+        self._handle = -1
         libc = ctypes.CDLL(None, use_errno=True)
         self._mmap = libc.mmap
         self._mmap.restype = ctypes.c_void_p
@@ -74,10 +77,28 @@ class Worker:
         )
         if address in (None, failed):
             address = self._mmap(None, n_bytes, protection, mmap.MAP_SHARED, handle, 0)
-        os.close(handle)
         if address in (None, failed):
             raise CountError(f"cannot map {n_bytes} bytes of buffers")
         self._map_address, self._map_bytes = int(address), n_bytes
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = handle
+
+    @contextlib.contextmanager
+    def private_buffers(self) -> Iterator[None]:
+        """Let a run see the buffers' contents and leave them as they are."""
+        self._remap(mmap.MAP_PRIVATE)
+        try:
+            yield
+        finally:
+            self._remap(mmap.MAP_SHARED)
+
+    def _remap(self, sharing: int) -> None:
+        if not self._map_bytes:
+            return
+        protection = mmap.PROT_READ | mmap.PROT_WRITE
+        flags = sharing | _MAP_FIXED
+        self._mmap(self._map_address, self._map_bytes, protection, flags, self._handle, 0)
 
     def kernel(self, key: str, name: str, text: str) -> None:
         """Remember a kernel's IR."""
@@ -112,7 +133,12 @@ class Worker:
         if kernel is None:
             kernel = self._parsed[key] = parse_kernel(text, name)
         policy, align = variant.split("/")
-        module = build_module(kernel, policy=policy, align=int(align))
+        module = build_module(
+            kernel,
+            policy=policy.removesuffix(LOCKSTEP),
+            align=int(align),
+            lockstep=policy.endswith(LOCKSTEP),
+        )
         meta = {
             "n_counters": module.n_counters,
             "frame_bytes": module.frame_bytes,
@@ -173,6 +199,35 @@ class Worker:
             "seconds": time.perf_counter() - started,
         }
         return head, classes.tobytes() + runs.tobytes()
+
+    def warps(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Run some work-groups in lock-step on a copy of the buffers: one row per group."""
+        loaded = self.load(request["kernel"], request["variant"])
+        started = time.perf_counter()
+        context = np.zeros(layout.WORDS, np.int64)
+        shape = np.array(request["shape"], np.int64)
+        context[layout.JOB_GROUPS : layout.JOB_GROUPS + layout.SHAPE_WORDS] = shape
+        context[layout.LOOP_SIZE : layout.LOOP_SIZE + 3] = shape[3:6]
+        keep, _ = self._bind(context, request, loaded.meta)
+        states = np.zeros(int(np.prod(shape[3:6])), np.int32)
+        context[layout.STATES] = states.ctypes.data
+        context[layout.WARP_WIDTH] = request["warp_width"]
+        context[layout.FUEL] = request["instructions"]
+        context[layout.N_GROUPS_NOW] = 1
+        rows = np.zeros((len(request["groups"]), loaded.meta["n_counters"]), np.int64)
+        done = 0
+        with self.private_buffers():
+            for group, row in zip(request["groups"], rows, strict=True):
+                context[layout.FIRST_GROUP] = group
+                context[layout.ROWS] = row.ctypes.data
+                if loaded.entry(context.ctypes.data):
+                    fault = [int(word) for word in context[layout.FAULT : layout.FAULT + 8]]
+                    return {"fault": fault}, b""
+                done += 1
+                if time.perf_counter() - started > request["seconds"]:
+                    break
+        del keep
+        return {"shape": [done, rows.shape[1]]}, rows[:done].tobytes()
 
     def points(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Count single work-items of a slice: one row for each (group, local id) asked for."""
@@ -256,6 +311,8 @@ def answer(
             return {"meta": meta, "seconds": time.perf_counter() - started}, b""
         case "run":
             return worker.run(request)
+        case "warps":
+            return worker.warps(request)
         case "points":
             return worker.points(request)
     raise CountError(f"unknown request {request['op']}")

@@ -212,6 +212,7 @@ CASES = [
             np.int32(500),
         ],
         _histogram_reference,
+        is_slice=True,
     ),
     Case(
         "reductions.cl",
@@ -306,6 +307,7 @@ CASES = [
         (16,),
         lambda: [rng().integers(0, 99, 64).astype(np.int32), np.zeros(64, np.int32)],
         _private_reference,
+        is_slice=True,
     ),
 ]
 """Small enough for Oclgrind and for a comparison of every work-group."""
