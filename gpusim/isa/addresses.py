@@ -35,11 +35,14 @@ class AddressSelector:
 
     shift_class = "address_shift"
     add_class = "address_add"
+    sum_words = 0
+    """32-bit words of a sum; 0 = those of a pointer."""
 
     def __init__(self, table: IsaTable, emitter: Emitter) -> None:
         self._emitter = emitter
         self._table = table
         self._variables: dict[str, int] = {}
+        self._words = self.sum_words or int(table.rule("pointer_words"))
         self._has_local_base = bool(table.rule("local_base"))
         self._sums: dict[int, Sum] = {}
         self._sums_indices = bool(table.rule("sums_indices"))
@@ -91,14 +94,15 @@ class AddressSelector:
                 scaled = self._emitter.shared(self.shift_class, [index, Ref("c", str(stride))])
             total = scaled
             if not is_zero(base):
-                total = self._emitter.shared(self.add_class, [base, scaled])
+                total = self._emitter.shared(self.add_class, [base, scaled], self._words)
             return self.materialise(total._replace(offset=ref.offset))
         if ref.offset == 0:
             return ref
         bare = ref._replace(offset=0)
         if is_zero(bare):
             return Ref("c", str(ref.offset))
-        return self._emitter.shared(self.add_class, [bare, Ref("c", str(ref.offset))])
+        constant = Ref("c", str(ref.offset))
+        return self._emitter.shared(self.add_class, [bare, constant], self._words)
 
     def for_message(self, ref: Ref, space: str) -> list[Ref]:
         """Return the address operands of a load or store, its constant folded where the ISA can.
@@ -112,7 +116,7 @@ class AddressSelector:
         place = self.materialise(ref._replace(offset=0) if is_folded else ref)
         if has_base:
             base = Ref("u", "local memory")
-            place = self._emitter.shared(self.add_class, [base, place])
+            place = self._emitter.shared(self.add_class, [base, place], self._words)
         if self._moves == 0:
             return [place]
         is_fresh = not is_folded and self._emitter.is_made_here(place)

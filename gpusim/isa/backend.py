@@ -23,7 +23,7 @@ from gpusim.isa.machine import (
 from gpusim.isa.pressure import order_for_pressure
 from gpusim.isa.registers import aliases, live_out_sets, threads_for
 from gpusim.isa.schedule_bifrost import Clause, legalise_words, schedule_bifrost
-from gpusim.isa.schedule_inorder import PIPES, schedule_inorder
+from gpusim.isa.schedule_inorder import PIPES, add_waits, schedule_inorder
 from gpusim.isa.schedule_midgard import Word, access_cycles, schedule_midgard
 from gpusim.isa.select_midgard import select_midgard
 from gpusim.isa.select_scalar import select_scalar
@@ -107,6 +107,8 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     break_cycles(machine, _EITHER_UNIT.get(isa, table.sequence("mov")[0]))
     if isa == "bifrost":
         legalise_words(machine)
+    elif "loads_per_wait" in table.issue:
+        add_waits(machine, table)
     blocks, allocation, n_spills = _allocated(machine, view, table)
     row_words = _row_words(table)
     registers = int(table.rule("reserved_registers")) + -(-allocation.words // row_words)

@@ -91,7 +91,7 @@ class Emitter:
             current = [target, *last]
         return target
 
-    def shared(self, name: str, operands: Sequence[Ref]) -> Ref:
+    def shared(self, name: str, operands: Sequence[Ref], words: int = 1) -> Ref:
         """Emit address arithmetic once: reused where it dominates, hoisted out of small loops."""
         key = (name, *operands)
         fixed = self._crowded_loop(self.block)
@@ -101,7 +101,7 @@ class Emitter:
         home, line = self.block, self.line
         if fixed < 0:
             self.block = self._outermost_block(operands)
-        result = self.chain(name, operands)
+        result = self.chain(name, operands, words=words)
         self._seen[key] = (self.block, result)
         self.block, self.line = home, line
         return result

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpusim.isa.dependence import dependences
-from gpusim.isa.machine import MicroOp
+from gpusim.isa.machine import LOAD, MachineKernel, MicroOp
+from gpusim.isa.table import IsaTable
+
+_DEPENDENCY_BARRIERS = 6
 
 PIPES: dict[str, dict[str, tuple[str, str, int]]] = {
     "valhall": {
@@ -65,3 +68,28 @@ def schedule_inorder(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = (
         remaining.remove(position)
         order.append(ops[position])
     return order
+
+
+def add_waits(kernel: MachineKernel, table: IsaTable) -> None:
+    """Insert the explicit waits of a block with more loads than dependency barriers.
+
+    Parameters
+    ----------
+    kernel : MachineKernel
+        Changed in place.
+    table : IsaTable
+        NVIDIA table.
+    """
+    per_wait = int(table.rule("loads_per_wait"))
+    for block in kernel.blocks:
+        loads = {id(op) for op in block.ops if op.kind == LOAD and op.space != "local"}
+        if len(loads) <= _DEPENDENCY_BARRIERS:
+            continue
+        result: list[MicroOp] = []
+        seen = 0
+        for op in block.ops:
+            result.append(op)
+            seen += id(op) in loads
+            if id(op) in loads and seen % per_wait == 0:
+                result.append(MicroOp(name="wait", unit="CTL", line=op.line))
+        block.ops = result

@@ -87,6 +87,9 @@ class MemorySelector:
         total = int(self._view.kernel.instructions["access_bytes"][index])
         space = _SPACES[int(self._view.kernel.instructions["address_space"][index])]
         widest = int(self._table.rule("message_bytes"))
+        if self._table.rule("aligned_accesses"):
+            alignment = int(self._view.kernel.instructions["align_bytes"][index])
+            widest = min(widest, max(1, alignment))
         n_messages = max(1, -(-total // widest))
         per_message = -(-len(data) // n_messages)
         for part in range(n_messages):

@@ -50,6 +50,8 @@ class _MidgardAddresses(AddressSelector):
 
     shift_class = "shift"
     add_class = "iadd"
+    # A sum is a 32-bit offset in an address register; pointers that live on have 64 bits.
+    sum_words = 1
 
     def for_message(self, ref: Ref, space: str) -> list[Ref]:
         """Return the sum that the word reads; the word adds a constant by itself."""
@@ -66,6 +68,8 @@ class _MidgardSelector(ScalarSelector):
 
     def _words(self, kind: ValueType, index: int) -> int:
         """Return the 32-bit words of one register of the value."""
+        if kind.kind == "pointer":
+            return int(self.table.rule("pointer_words"))
         lanes = min(kind.lanes, len(self._groups(kind)[0]))
         lane_bytes = 8 if kind.bits == 64 and index not in self.narrow else min(4, kind.bits // 8)
         return max(1, -(-lanes * lane_bytes // 4))

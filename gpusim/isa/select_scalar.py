@@ -128,6 +128,8 @@ class ScalarSelector:
         return unit_lanes(kind, self.register_bytes, self.half_lanes)
 
     def _words(self, kind: ValueType, index: int) -> int:
+        if kind.kind == "pointer":
+            return int(self.table.rule("pointer_words"))
         if kind.kind == "float" and kind.bits == 64:
             return 2
         return 2 if kind.kind == "int" and kind.bits == 64 and index not in self.narrow else 1

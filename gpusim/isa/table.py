@@ -38,16 +38,16 @@ OPERATION_CLASSES = _names(
 _COMMON_ISSUE = _names(
     "message_bytes half_lanes registers reserved_registers threads_by_registers "
     "message_latency_cycles back_edge_jumps compare_branch_fused fused_pairs sums_indices "
-    "merges_local_loads hoist_limit local_base"
+    "merges_local_loads hoist_limit local_base aligned_accesses pointer_words"
 )
 _MAY_BE_ZERO = _names(
     "reserved_registers back_edge_jumps compare_branch_fused sums_indices merges_local_loads "
-    "hoist_limit local_base"
+    "hoist_limit local_base aligned_accesses"
 )
 _NVIDIA_ISSUE = _COMMON_ISSUE + _names(
     "alu_cycles half_rate_cycles sfu_cycles double_cycles load_store_cycles control_cycles "
     "dual_issue immediate_offset_bits instruction_latency_cycles sfu_latency_cycles "
-    "predicate_latency_cycles local_latency_cycles"
+    "predicate_latency_cycles local_latency_cycles loads_per_wait"
 )
 ISSUE_KEYS: dict[str, tuple[str, ...]] = {
     "bifrost": _COMMON_ISSUE
