@@ -306,7 +306,8 @@ class _Request:
         for buffer in self._buffers():
             self.memory.mark_known(buffer)
         classes, runs = _tables(head, body)
-        return self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
+        count = self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
+        return replace(count, cpu_seconds=head["cpu_seconds"])
 
     def warps(self, policy: str, width: int) -> tuple[list[int], npt.NDArray[np.int64]]:
         """Run sampled groups in lock-step; returns the groups and a row for each."""

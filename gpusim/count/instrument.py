@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from gpusim.count import maths
 from gpusim.count.builtin_calls import builtin_accesses, builtin_definitions
-from gpusim.count.cfg import loop_costs
+from gpusim.count.cfg import loop_costs, reverse_post_order
+from gpusim.count.checks import ITEM_IDS, Checker, Site
 from gpusim.count.defined import call_text, define, flat, lanes_of, zero
 from gpusim.count.ir_text import (
     Call,
@@ -22,7 +23,7 @@ from gpusim.count.ir_text import (
     parse_alloca,
     parse_call,
 )
-from gpusim.count.pointers import NULL, UNKNOWN, Access, Roots, accesses_of, find_roots
+from gpusim.count.pointers import Access, accesses_of
 from gpusim.count.work_items import WORK_ITEM_FUNCTIONS, work_item_value
 from gpusim.errors import CountError
 
@@ -33,15 +34,6 @@ FENCES = {
     "_Z15write_mem_fencej",
     "_Z22atomic_work_item_fencej12memory_order12memory_scope",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A place that native code can report a fault at."""
-
-    access: Access | None
-    roots: tuple[str, ...]
-    what: str = ""
 
 
 @dataclass(slots=True)
@@ -72,20 +64,14 @@ class Instrumenter:
     policy: str
     """``checked``: compare accesses with bounds, charge loops to the fuel; ``proven``: neither;
     ``slice``: no memory at all, for kernels whose branches don't depend on it."""
-    roots: Roots = field(init=False)
-    sites: list[Site] = field(default_factory=list)
+    is_cut: bool = False
+    """Whether the function is cut at barriers: cheap values are then computed anew behind each."""
+    checks: Checker = field(init=False)
     definitions: dict[str, str] = field(default_factory=dict)
-    allocas: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
-    _limits: dict[tuple[str, int], str] = field(default_factory=dict)
-    _prologue: list[str] = field(default_factory=list)
-    _fat: set[str] = field(default_factory=set)
-    _variables: dict[str, int] = field(default_factory=dict)
-    _names: int = 0
 
     def __post_init__(self) -> None:
-        self.roots = find_roots(self.kernel)
-        self._variables = {"@" + v.name: v.size_bytes for v in self.kernel.variables}
+        self.checks = Checker(self.kernel, self.policy == "checked")
         self.types = {name: flat(kind) for name, kind in self.kernel.types.items()}
 
     def build(self) -> ItemBody:
@@ -98,33 +84,34 @@ class Instrumenter:
         """
         costs = loop_costs(self.kernel.blocks) if self.policy == "checked" else {}
         self._find_allocas()
+        hoisted = movable(self.kernel) if self.is_cut else frozenset[str]()
         blocks = {}
-        for number, block in enumerate(self.kernel.blocks):
+        numbers = {block.name: number for number, block in enumerate(self.kernel.blocks)}
+        by_name = {block.name: block for block in self.kernel.blocks}
+        for name in reverse_post_order(self.kernel.blocks):
+            block, number = by_name[name], numbers[name]
             phis = [i for i in block.instructions if i.opcode == "phi"]
             lines = [line for phi in phis for line in self._phi(phi)]
             lines += self._count(number)
             if block.name in costs:
                 lines += self._charge(costs[block.name])
             for instruction in block.instructions[len(phis) :]:
-                lines += self._instruction(instruction)
+                found = self._instruction(instruction)
+                (self.checks.prologue if instruction.name in hoisted else lines).extend(found)
             blocks[block.name] = lines
         return ItemBody(
             kernel=self.kernel,
-            prologue=self._prologue,
+            prologue=self.checks.prologue,
             start=[],
-            blocks=blocks,
+            blocks={name: blocks[name] for name in numbers if name in blocks},
             types=self.types,
-            allocas=self.allocas,
+            allocas=self.checks.allocas,
             definitions=self.definitions,
-            sites=self.sites,
+            sites=self.checks.sites,
         )
 
-    def _fresh(self, hint: str) -> str:
-        self._names += 1
-        return f"%g.{hint}{self._names}"
-
     def _count(self, block: int) -> list[str]:
-        pointer, old, new = self._fresh("p"), self._fresh("c"), self._fresh("n")
+        pointer, old, new = self.checks.fresh("p"), self.checks.fresh("c"), self.checks.fresh("n")
         return [
             f"{pointer} = getelementptr i64, ptr %g.counters, i64 {block}",
             f"{old} = load i64, ptr {pointer}",
@@ -133,7 +120,7 @@ class Instrumenter:
         ]
 
     def _charge(self, cost: int) -> list[str]:
-        old, new, empty = self._fresh("f"), self._fresh("f"), self._fresh("e")
+        old, new, empty = self.checks.fresh("f"), self.checks.fresh("f"), self.checks.fresh("e")
         return [
             f"{old} = load i64, ptr %g.fuel",
             f"{new} = sub i64 {old}, {cost}",
@@ -149,14 +136,14 @@ class Instrumenter:
                     continue
                 kind, align = parse_alloca(instruction)
                 size = self.kernel.sizes[kind]
-                self.allocas[instruction.name] = (flat(kind), size, align)
+                self.checks.allocas[instruction.name] = (flat(kind), size, align)
 
     def _phi(self, phi: Instruction) -> list[str]:
         lines = [f"{phi.name} = {flat(phi.text)}"]
-        if not self._needs_fat(phi.name):
+        if not self.checks.needs_fat(phi.name):
             return lines
         incoming = re.findall(r"\[ (.*?), %(b\.\d+) \]", phi.text)
-        bounds = [(self._bounds(value), block) for value, block in incoming]
+        bounds = [(self.checks.bounds(value), block) for value, block in incoming]
         for part, suffix in ((0, "base"), (1, "size")):
             pairs = ", ".join(f"[ {bound[part]}, %{block} ]" for bound, block in bounds)
             name = f"%g.{phi.name[1:]}.{suffix}"
@@ -166,143 +153,17 @@ class Instrumenter:
 
     def _select(self, instruction: Instruction) -> list[str]:
         lines = define(instruction)
-        if not self._needs_fat(instruction.name):
+        if not self.checks.needs_fat(instruction.name):
             return lines
         match = re.match(r"^select (i1 \S+), ptr[^%@n]* (\S+), ptr[^%@n]* (\S+)$", instruction.text)
         if match is None:
             raise CountError(f"pointer select not understood: {instruction.text}")
-        left, right = self._bounds(match.group(2)), self._bounds(match.group(3))
+        left, right = self.checks.bounds(match.group(2)), self.checks.bounds(match.group(3))
         for part, suffix in ((0, "base"), (1, "size")):
             name = f"%g.{instruction.name[1:]}.{suffix}"
             self.types[name] = "i64"
             lines.append(f"{name} = select {match.group(1)}, i64 {left[part]}, i64 {right[part]}")
         return lines
-
-    def _needs_fat(self, name: str) -> bool:
-        roots = self.roots.roots(name)
-        return self.policy == "checked" and len(roots) > 1 and UNKNOWN not in roots
-
-    def _carrier(self, pointer: str) -> str:
-        """Return the phi or select whose base and size hold for a pointer of several roots."""
-        by_name = {i.name: i for b in self.kernel.blocks for i in b.instructions if i.name}
-        while by_name[pointer].opcode not in ("phi", "select"):
-            instruction = by_name[pointer]
-            pointer = next(v for v in instruction.values() if len(self.roots.roots(v)) > 1)
-        return pointer
-
-    def _bounds(self, pointer: str) -> tuple[str, str]:
-        """Return (base, size) of the memory a pointer belongs to, as i64 values."""
-        roots = self.roots.roots(pointer)
-        if len(roots) == 1:
-            return self._root_bounds(next(iter(roots)))
-        stem = "%g." + self._carrier(pointer)[1:]
-        return f"{stem}.base", f"{stem}.size"
-
-    def _root_bounds(self, root: str) -> tuple[str, str]:
-        if root == NULL:
-            return "0", "0"
-        base = self._limits.get((root, -1))
-        if base is None:
-            base = f"%g.base.{len(self._limits)}"
-            self._limits[root, -1] = base
-            self._prologue.append(f"{base} = ptrtoint ptr {_root_pointer(root)} to i64")
-        return base, self._root_size(root)
-
-    def _root_size(self, root: str) -> str:
-        if root in self.allocas:
-            return str(self.allocas[root][1])
-        if root in self._variables:
-            return str(self._variables[root])
-        return f"%g.size.{root[1:]}"
-
-    def _limit(self, root: str, size: int) -> str:
-        """Return the number of offsets at which an access of `size` bytes stays inside."""
-        total = self._root_size(root)
-        if total.isdigit():
-            return str(max(0, int(total) - size + 1))
-        limit = self._limits.get((root, size))
-        if limit is None:
-            limit = f"%g.limit.{len(self._limits)}"
-            self._limits[root, size] = limit
-            self._prologue.append(
-                f"{limit} = call i64 @llvm.usub.sat.i64(i64 {total}, i64 {size - 1})"
-            )
-        return limit
-
-    def check(self, access: Access) -> list[str]:
-        """Return the lines that end the launch if an access is out of bounds or misaligned."""
-        if self.policy != "checked":
-            return []
-        roots = self.roots.roots(access.pointer)
-        address = self._fresh("a")
-        lines = [f"{address} = ptrtoint ptr {flat(' ' + access.pointer)[1:]} to i64"]
-        if UNKNOWN in roots:
-            bad, offset = self._check_all_roots(lines, address, access), address
-        elif len(roots) > 1:
-            base, size = self._bounds(access.pointer)
-            bad, offset = self._compare(lines, address, base, size, access)
-        else:
-            root = next(iter(roots), NULL)
-            bad, offset = self._check_root(lines, address, root, access)
-        if access.align_bytes > 1:
-            low, odd, either = self._fresh("l"), self._fresh("o"), self._fresh("b")
-            lines += [
-                f"{low} = and i64 {address}, {access.align_bytes - 1}",
-                f"{odd} = icmp ne i64 {low}, 0",
-                f"{either} = or i1 {bad}, {odd}",
-            ]
-            bad = either
-        self.sites.append(Site(access, tuple(sorted(roots))))
-        length = self._length(access)
-        lines.append(
-            f"call void @gpusim.check(i1 {bad}, i64 {len(self.sites) - 1}, i64 {offset}, "
-            f"i64 {length}, ptr %g.ctx, {ITEM_IDS})"
-        )
-        return lines
-
-    @staticmethod
-    def _length(access: Access) -> str:
-        return access.length or str(access.bytes)
-
-    def _check_root(
-        self, lines: list[str], address: str, root: str, access: Access
-    ) -> tuple[str, str]:
-        if root == NULL or access.length:
-            base, size = self._root_bounds(root)
-            return self._compare(lines, address, base, size, access)
-        base = self._root_bounds(root)[0]
-        offset, bad = self._fresh("o"), self._fresh("b")
-        lines += [
-            f"{offset} = sub i64 {address}, {base}",
-            f"{bad} = icmp uge i64 {offset}, {self._limit(root, max(1, access.bytes))}",
-        ]
-        return bad, offset
-
-    def _compare(
-        self, lines: list[str], address: str, base: str, size: str, access: Access
-    ) -> tuple[str, str]:
-        """Compare offset and length with a size known at run time only; nothing wraps."""
-        offset, far, room, long, bad = (self._fresh(hint) for hint in ("o", "b", "r", "b", "b"))
-        lines += [
-            f"{offset} = sub i64 {address}, {base}",
-            f"{far} = icmp ugt i64 {offset}, {size}",
-            f"{room} = sub i64 {size}, {offset}",
-            f"{long} = icmp ugt i64 {self._length(access)}, {room}",
-            f"{bad} = or i1 {far}, {long}",
-        ]
-        return bad, offset
-
-    def _check_all_roots(self, lines: list[str], address: str, access: Access) -> str:
-        everything = [f.name for f in self.kernel.formals if f.type.startswith("ptr")]
-        everything += [*self._variables, *self.allocas]
-        bad = "true"
-        for root in everything:
-            base, size = self._root_bounds(root)
-            outside, _ = self._compare(lines, address, base, size, access)
-            both = self._fresh("b")
-            lines.append(f"{both} = and i1 {bad}, {outside}")
-            bad = both
-        return bad
 
     def _instruction(self, instruction: Instruction) -> list[str]:
         match instruction.opcode:
@@ -330,7 +191,7 @@ class Instrumenter:
             return [zero(instruction.name, instruction.type)] if instruction.name else []
         lines = []
         for access in accesses_of(self.kernel, instruction):
-            lines += self.check(access)
+            lines += self.checks.check(access)
         text = flat(instruction.text)
         prefix = f"{instruction.name} = " if instruction.name else ""
         return [*lines, prefix + text]
@@ -359,7 +220,9 @@ class Instrumenter:
         accesses = accesses_of(self.kernel, instruction)
         if accesses and self.policy == "slice":
             return []
-        return [line for access in accesses for line in self.check(access)] + define(instruction)
+        return [line for access in accesses for line in self.checks.check(access)] + define(
+            instruction
+        )
 
     def _maths(self, instruction: Instruction, call: Call) -> list[str]:
         name = maths.base_name(call.callee)
@@ -381,14 +244,14 @@ class Instrumenter:
             address = pointer
             if access.index >= 0:
                 kind, index = call.arguments[access.index]
-                address, scaled = self._fresh("q"), self._fresh("i")
+                address, scaled = self.checks.fresh("q"), self.checks.fresh("i")
                 lines += [
                     f"{scaled} = mul {kind} {flat(' ' + index)[1:]}, {access.stride_bytes}",
                     f"{address} = getelementptr i8, ptr {flat(' ' + pointer)[1:]}, {kind} {scaled}",
                 ]
-                self.roots.of[address] = self.roots.roots(pointer)
+                self.checks.roots.of[address] = self.checks.roots.roots(pointer)
             space = address_space(call.arguments[access.pointer][0])
-            lines += self.check(
+            lines += self.checks.check(
                 Access(
                     instruction=instruction.index,
                     kind=access.kind,
@@ -429,13 +292,13 @@ class Instrumenter:
             for (kind, value), scalar in zip(call.arguments, scalars, strict=True):
                 text = flat(" " + value)[1:]
                 if lanes_of(kind)[0]:
-                    part = self._fresh("x")
+                    part = self.checks.fresh("x")
                     lines.append(f"{part} = extractelement {kind} {text}, i32 {lane}")
                     text = part
                 passed.append(f"{scalar} {text}")
-            one = self._fresh("y")
+            one = self.checks.fresh("y")
             lines.append(f"{one} = call {lane_type} @{function}({', '.join(passed)})")
-            following = result if lane == lanes - 1 else self._fresh("v")
+            following = result if lane == lanes - 1 else self.checks.fresh("v")
             lines.append(
                 f"{following} = insertelement {call.type} {vector}, {lane_type} {one}, i32 {lane}"
             )
@@ -462,17 +325,41 @@ class Instrumenter:
         return symbol
 
 
-ITEM_IDS = "i64 %g.group, i64 %g.lx, i64 %g.ly, i64 %g.lz"
-"""Arguments that tell a fault handler which work-item runs."""
-
-
-def _root_pointer(root: str) -> str:
-    return root if root.startswith("%") else '@"' + root[1:] + '"'
-
-
 def _terminator(instruction: Instruction) -> str:
     if instruction.opcode == "ret":
         if instruction.text != "ret void":
             raise CountError("a kernel returns nothing")
         return "ret void"
     return flat(instruction.text)
+
+
+def has_barrier(kernel: KernelText) -> bool:
+    """Whether a kernel calls a barrier."""
+    calls = (i for b in kernel.blocks for i in b.instructions if i.opcode == "call")
+    return any(f"@{name}(" in call.text for call in calls for name in BARRIERS)
+
+
+_PURE = {
+    *("add", "sub", "mul", "shl", "lshr", "ashr", "and", "or", "xor", "sdiv", "udiv", "srem"),
+    *("urem", "trunc", "zext", "sext", "icmp", "select", "getelementptr", "bitcast"),
+    *("addrspacecast", "freeze"),
+}
+
+
+def movable(kernel: KernelText) -> frozenset[str]:
+    """Return the values made of ids, sizes and arguments by cheap integer instructions alone."""
+    found = {formal.name for formal in kernel.formals}
+    by_name = {block.name: block for block in kernel.blocks}
+    for name in reverse_post_order(kernel.blocks):
+        for instruction in by_name[name].instructions:
+            is_id = instruction.opcode == "call" and any(
+                f"@{function}(" in instruction.text for function in WORK_ITEM_FUNCTIONS
+            )
+            is_scalar = instruction.type.startswith(("i", "ptr"))
+            if (
+                (instruction.opcode in _PURE or is_id)
+                and is_scalar
+                and found.issuperset(instruction.values())
+            ):
+                found.add(instruction.name)
+    return frozenset(found)

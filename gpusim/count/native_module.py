@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gpusim.count.checks import Site
 from gpusim.count.defined import flat
 from gpusim.count.driver import (
     argument_layout,
@@ -14,7 +15,7 @@ from gpusim.count.driver import (
     region_function,
     signature,
 )
-from gpusim.count.instrument import Instrumenter, Site
+from gpusim.count.instrument import Instrumenter, has_barrier
 from gpusim.count.ir_text import KernelText, closing, split_commas, split_type
 from gpusim.count.lockstep import warp_function
 
@@ -89,11 +90,12 @@ def build_module(
     CountError
         The kernel uses what gpusim does not execute.
     """
-    instrumenter = Instrumenter(kernel, policy)
+    is_cut = policy != "slice" and not lockstep and has_barrier(kernel)
+    instrumenter = Instrumenter(kernel, policy, is_cut)
     for formal in kernel.formals:
         if formal.byval:
             size = formal.size_bytes
-            instrumenter.allocas[formal.name] = (
+            instrumenter.checks.allocas[formal.name] = (
                 f"[{size} x i8]",
                 size,
                 max(16, formal.align_bytes),

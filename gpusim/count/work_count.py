@@ -31,6 +31,9 @@ class WorkCount:
     """``proven`` or ``checked``."""
     compile_seconds: float = 0.0
     count_seconds: float = 0.0
+    """Wall time."""
+    cpu_seconds: float = 0.0
+    """Processor time of native execution, for comparisons on a busy machine."""
     simt: dict[str, float] = field(default_factory=dict)
 
     @property
