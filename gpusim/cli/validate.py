@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from gpusim.validation.errors import ErrorSummary
+    from gpusim.validation.predict import OnProgress
+    from gpusim.validation.validate import Validation
+
+_COLUMNS = ("id", "template", "dtype", "measured_ms", "simulated_ms", "error", "bound", "reason")
+_N_WORST = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +25,11 @@ def register(app: typer.Typer) -> None:
 
 
 def validate_command(
-    file: Path = typer.Argument(help="Kernel records: .jsonl or .jsonl.gz."),
+    file: Path = typer.Argument(
+        help="Kernel records (.jsonl, .jsonl.gz) or a CSV of measured rows."
+    ),
     device: str = typer.Option(..., "--device", help="Device model: an id or a YAML file."),
-    fidelity: str = typer.Option("wave", help="analytic or wave."),
+    fidelity: str = typer.Option("wave", help="As in 'gpusim replay'."),
     predict_only: bool = typer.Option(
         False, "--predict-only", help="Give predictions; measured values may be missing."
     ),
@@ -27,49 +38,104 @@ def validate_command(
     as_csv: bool = CsvOption,
 ) -> None:
     """Compare predictions with measured times; nothing is fitted here."""
+    with progress(f"validate on {device}") as update:
+        result = _validate(file, device, fidelity, predict_only, workers, update)
+    if as_json:
+        print_json(result.as_json())
+    elif as_csv:
+        rows = [row.as_json() for row in result.records]
+        print_csv(_COLUMNS, [tuple(row.get(name, "") for name in _COLUMNS) for row in rows])
+    else:
+        _print(result)
+    for note in result.notes:
+        typer.echo(f"gpusim: {file.name}: {note}", err=True)
+    failed = [row for row in result.records if row.outcome.simulated_ms is None]
+    for row in failed:
+        typer.echo(f"gpusim: {file.name}: record {row.line}: {row.outcome.reason}", err=True)
+    if failed:
+        raise typer.Exit(2)
+
+
+def _validate(
+    file: Path,
+    device: str,
+    fidelity: str,
+    predict_only: bool,
+    workers: int,
+    update: OnProgress,
+) -> Validation:
     from gpusim.errors import GpusimError, located
     from gpusim.validation.kernel_records import read_kernel_records
-    from gpusim.validation.validate import validate
+    from gpusim.validation.measured_rows import read_measured_rows
+    from gpusim.validation.validate import validate, validate_rows
 
-    records = read_kernel_records(file)
-    if not predict_only and all(record.measured_s is None for record in records):
-        raise GpusimError(located(file, "no measured times", expected="'costs', or --predict-only"))
-    with progress(f"validate on {device}") as update:
-        result = validate(
-            records,
+    if file.suffix.lower() == ".csv":
+        rows = read_measured_rows(file)
+        if not predict_only and all(row.value is None for row in rows):
+            raise GpusimError(
+                located(file, "no measured values", expected="'value', or --predict-only")
+            )
+        return validate_rows(
+            rows,
             device,
             fidelity=fidelity,
             predict_only=predict_only,
             workers=workers,
             on_progress=update,
         )
-    document = result.as_json()
-    columns = ("id", "template", "dtype", "measured_ms", "simulated_ms", "error", "reason")
-    rows = [tuple(row.get(column, "") for column in columns) for row in document["records"]]
-    if as_json:
-        print_json(document)
-    elif as_csv:
-        print_csv(columns, rows)
-    else:
-        worst = sorted(
-            document["records"], key=lambda row: abs(row.get("error") or 0), reverse=True
-        )[:10]
+    records = read_kernel_records(file)
+    if not predict_only and all(record.measured_s is None for record in records):
+        raise GpusimError(located(file, "no measured times", expected="'costs', or --predict-only"))
+    return validate(
+        records,
+        device,
+        fidelity=fidelity,
+        predict_only=predict_only,
+        workers=workers,
+        on_progress=update,
+    )
+
+
+def _print(result: Validation) -> None:
+    """Print the worst records, the errors per group and the total."""
+    worst = sorted(result.records, key=lambda row: abs(row.error or 0), reverse=True)[:_N_WORST]
+    rows = [row.as_json() for row in worst]
+    print_table(
+        _COLUMNS,
+        [tuple(_cell(row.get(name, "")) for name in _COLUMNS) for row in rows],
+        title=f"The {len(rows)} largest errors",
+        right="<<<>>>",
+    )
+    if result.summary.mape is not None:
+        from gpusim.validation.validate import summarise
+
+        lines = list(result.groups())
+        lines.append(("all", "", result.summary))
+        lines.append(("crude roofline", "", summarise(result.records, roofline=True)))
+        typer.echo("")
         print_table(
-            columns, [tuple(_cell(row.get(column, "")) for column in columns) for row in worst]
+            ("template", "dtype", "N", "MAPE", "median", "p90", "max", "bias", "tau"),
+            [(name, dtype, *_measures(errors)) for name, dtype, errors in lines],
+            title="Errors of the time",
+            right="<<>>>>>>>",
         )
-        summary = result.summary
-        typer.echo(f"{summary.n} of {summary.n_tried} records predicted on {device} ({fidelity})")
-        if summary.mape is not None:
-            typer.echo(
-                f"MAPE {summary.mape:.1%}  median {summary.median_ape:.1%}"
-                f"  p90 {summary.p90_ape:.1%}  max {summary.max_ape:.1%}"
-                f"  bias {summary.bias:+.1%}  Kendall tau {summary.kendall_tau or 0:.3f}"
-            )
-    failed = [row for row in document["records"] if row["simulated_ms"] is None]
-    for row in failed:
-        typer.echo(f"gpusim: {file.name}: record {row['id']}: {row['reason']}", err=True)
-    if failed:
-        raise typer.Exit(2)
+    typer.echo(
+        f"{result.summary.n if result.summary.mape is not None else _n_predicted(result)}"
+        f" of {len(result.records)} records predicted on {result.device} ({result.fidelity})"
+    )
+
+
+def _n_predicted(result: Validation) -> int:
+    return sum(row.outcome.simulated_ms is not None for row in result.records)
+
+
+def _measures(errors: ErrorSummary) -> tuple[str, ...]:
+    shares = (errors.mape, errors.median_ape, errors.p90_ape, errors.max_ape)
+    cells = [f"{errors.n}/{errors.n_tried}"]
+    cells += ["" if share is None else f"{share:.1%}" for share in shares]
+    cells.append("" if errors.bias is None else f"{errors.bias:+.1%}")
+    cells.append("" if errors.kendall_tau is None else f"{errors.kendall_tau:.3f}")
+    return tuple(cells)
 
 
 def _cell(value: object) -> str:

@@ -1,44 +1,67 @@
-"""Predict measured kernel records with frozen parameters and judge the predictions.
+"""Predict measured records with frozen parameters and judge the predictions.
 
-A record is simulated as it was timed: its launches back to back in one in-order queue, many
-repetitions, one finish; the prediction is the steady state per repetition. Measured values are
-never read by the prediction.
+A record is simulated as it was timed. Measured values are never read by the prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from gpusim.device import DeviceSpec, load_device
-from gpusim.errors import GpusimError
-from gpusim.pipeline import prepare
+from gpusim.device import load_device
+from gpusim.errors import GpusimError, TraceError, located
+from gpusim.validation.device_names import is_device
 from gpusim.validation.errors import ErrorSummary, summarise_errors
 from gpusim.validation.kernel_records import KernelRecord
+from gpusim.validation.measured_rows import RATE_UNITS, TIME_UNITS_MS, MeasuredRow
+from gpusim.validation.predict import OnProgress, Outcome, Task, predict_all
+from gpusim.validation.registry import Case, case_of
 
-if TYPE_CHECKING:
-    from gpusim.timing import LaunchWork
-
-_REPETITIONS = (3, 7)
-"""Steady state per repetition = the difference of two runs by the repetitions between them, so
-that filling the queue and the last wake-up cancel out."""
-_PS_PER_MS = 10**9
+_MAX_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """What became of one record."""
+class Judged:
+    """One record: what was predicted and what was measured."""
 
     line: int
+    """The record's id: its ``line`` field, or the line of a CSV."""
     template: str
     dtype: str
-    simulated_ms: float | None
-    reason: str = ""
-    """Why there is no prediction."""
-    evidence: tuple[tuple[str, int], ...] = ()
+    outcome: Outcome
+    measured_ms: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    """More keys of its JSON object."""
+
+    @property
+    def error(self) -> float | None:
+        """(simulated - measured) / measured, of the time."""
+        if self.measured_ms is None or self.outcome.simulated_ms is None:
+            return None
+        return (self.outcome.simulated_ms - self.measured_ms) / self.measured_ms
+
+    @property
+    def bound(self) -> str:
+        """The bound that alone would take longest."""
+        bounds = self.outcome.bounds_ms
+        return max(bounds, key=bounds.__getitem__) if bounds else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record's object of ``gpusim validate --json``."""
+        row: dict[str, Any] = {"id": self.line, "template": self.template, "dtype": self.dtype}
+        row["simulated_ms"] = self.outcome.simulated_ms
+        if self.measured_ms is not None:
+            row["measured_ms"] = self.measured_ms
+        if self.error is not None:
+            row["error"] = self.error
+        if self.outcome.reason:
+            row["reason"] = self.outcome.reason
+        else:
+            row["roofline_ms"] = self.outcome.roofline_ms
+            row["bound"] = self.bound
+            row["bounds_ms"] = self.outcome.bounds_ms
+        return row | self.details
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,53 +70,50 @@ class Validation:
 
     device: str
     fidelity: str
-    predictions: tuple[Prediction, ...]
-    measured_ms: tuple[float | None, ...]
+    records: tuple[Judged, ...]
+    notes: tuple[str, ...] = ()
+    """What was left out, in plain words."""
 
     @property
     def summary(self) -> ErrorSummary:
         """Errors over the records with both values; failures count in `n_tried`."""
-        pairs = [
-            (prediction.simulated_ms, measured)
-            for prediction, measured in zip(self.predictions, self.measured_ms, strict=True)
-            if prediction.simulated_ms is not None and measured is not None
-        ]
-        return summarise_errors(
-            [pair[0] for pair in pairs], [pair[1] for pair in pairs], len(self.predictions)
-        )
+        return summarise(self.records)
+
+    def groups(self) -> Iterator[tuple[str, str, ErrorSummary]]:
+        """Yield template, dtype and errors of each group, sorted."""
+        for template, dtype in sorted({(row.template, row.dtype) for row in self.records}):
+            rows = [row for row in self.records if (row.template, row.dtype) == (template, dtype)]
+            yield template, dtype, summarise(rows)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``gpusim validate --json`` prints (design.md section 7)."""
         evidence: dict[str, int] = {}
-        for prediction in self.predictions:
-            for kind, number in prediction.evidence:
+        for row in self.records:
+            for kind, number in row.outcome.evidence.items():
                 evidence[kind] = max(evidence.get(kind, 0), number)
         return {
             "device": self.device,
             "fidelity": self.fidelity,
             **self.summary.as_json(),
-            "evidence": evidence,
-            "records": [
-                _record_json(prediction, measured)
-                for prediction, measured in zip(self.predictions, self.measured_ms, strict=True)
+            "roofline": summarise(self.records, roofline=True).as_json(),
+            "groups": [
+                {"template": template, "dtype": dtype, **errors.as_json()}
+                for template, dtype, errors in self.groups()
             ],
+            "evidence": evidence,
+            "notes": list(self.notes),
+            "records": [row.as_json() for row in self.records],
         }
 
 
-def _record_json(prediction: Prediction, measured: float | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": prediction.line,
-        "template": prediction.template,
-        "dtype": prediction.dtype,
-        "simulated_ms": prediction.simulated_ms,
-    }
-    if measured is not None:
-        row["measured_ms"] = measured
-        if prediction.simulated_ms is not None:
-            row["error"] = (prediction.simulated_ms - measured) / measured
-    if prediction.reason:
-        row["reason"] = prediction.reason
-    return row
+def summarise(records: Sequence[Judged], *, roofline: bool = False) -> ErrorSummary:
+    """Return the errors of some records, or those of the crude roofline on them."""
+    pairs = [
+        (row.outcome.roofline_ms if roofline else row.outcome.simulated_ms, row.measured_ms)
+        for row in records
+    ]
+    known = [(ours, truth) for ours, truth in pairs if ours is not None and truth is not None]
+    return summarise_errors([pair[0] for pair in known], [pair[1] for pair in known], len(records))
 
 
 def validate(
@@ -103,7 +123,7 @@ def validate(
     fidelity: str = "wave",
     predict_only: bool = False,
     workers: int = 2,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Validation:
     """Predict every record; compare where a measured value is there.
 
@@ -128,94 +148,127 @@ def validate(
         When the device model can't be loaded.
     """
     load_device(device)
-    # A trace's blob reader is a bound method of a dictionary: records travel to the workers.
-    predict = partial(predict_record, device=device, fidelity=fidelity)
-    bare = [replace(record, measured_s=None) for record in records]
-    predictions = []
-    if workers <= 1:
-        results = map(predict, bare)
-        predictions = _collect(results, len(bare), on_progress)
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            predictions = _collect(pool.map(predict, bare, chunksize=4), len(bare), on_progress)
-    measured = tuple(
-        None if predict_only or record.measured_s is None else record.measured_s * 1e3
-        for record in records
-    )
+    tasks = [Task(traces=(record.trace,)) for record in records]
+    outcomes = predict_all(tasks, device, fidelity, workers=workers, on_progress=on_progress)
     return Validation(
-        device=device, fidelity=fidelity, predictions=tuple(predictions), measured_ms=measured
+        device=device,
+        fidelity=fidelity,
+        records=tuple(
+            Judged(
+                line=record.line,
+                template=record.template,
+                dtype=record.dtype,
+                outcome=outcome,
+                measured_ms=(
+                    None if predict_only or record.measured_s is None else record.measured_s * 1e3
+                ),
+            )
+            for record, outcome in zip(records, outcomes, strict=True)
+        ),
     )
 
 
-def _collect(
-    results: Any, total: int, on_progress: Callable[[int, int], None] | None
-) -> list[Prediction]:
-    predictions = []
-    for result in results:
-        predictions.append(result)
-        if on_progress is not None:
-            on_progress(len(predictions), total)
-    return predictions
+def validate_rows(
+    rows: Sequence[MeasuredRow],
+    device: str,
+    *,
+    fidelity: str = "wave",
+    predict_only: bool = False,
+    workers: int = 2,
+    on_progress: OnProgress | None = None,
+) -> Validation:
+    """Predict the rows of a measured table that belong to a device; as :func:`validate`.
 
+    Rows of other devices are left out with a note. A row whose kernel the registry lacks is a
+    failure with its reason. Equal rows are simulated once.
 
-def predict_record(record: KernelRecord, *, device: str, fidelity: str) -> Prediction:
-    """Return the steady-state time per repetition of a record's launches."""
-    try:
-        spec = load_device(device)
-        works, failures = prepare(record.trace, spec)
-        if failures:
-            raise GpusimError(failures[0].reason)
-        steady_ps, evidence = steady_state_ps(spec, works, fidelity)
-    except GpusimError as error:
-        return Prediction(
-            line=record.line,
-            template=record.template,
-            dtype=record.dtype,
-            simulated_ms=None,
-            reason=str(error),
-        )
-    return Prediction(
-        line=record.line,
-        template=record.template,
-        dtype=record.dtype,
-        simulated_ms=steady_ps / _PS_PER_MS,
-        evidence=tuple(evidence.items()),
-    )
-
-
-def steady_state_ps(
-    device: DeviceSpec, works: Sequence[LaunchWork], fidelity: str
-) -> tuple[float, dict[str, int]]:
-    """Return the time per repetition of a queue that runs `works` over and over.
-
-    Returns
-    -------
-    float
-        ps per repetition.
-    dict
-        Kind of figure -> number used.
+    Raises
+    ------
+    DeviceError
+        When the device model can't be loaded.
+    TraceError
+        When no row belongs to the device.
     """
-    from gpusim.timing import simulate
-
-    few, many = _REPETITIONS
-    totals = {}
-    evidence: dict[str, int] = {}
-    for repetitions in (few, many):
-        run = simulate(device, _repeated(works, repetitions), fidelity=fidelity)
-        totals[repetitions] = run.total_ps
-        evidence = run.evidence
-    return (totals[many] - totals[few]) / (many - few), evidence
-
-
-def _repeated(works: Sequence[LaunchWork], repetitions: int) -> list[LaunchWork]:
-    count = len(works)
-    return [
-        replace(
-            work,
-            launch=replace(
-                work.launch, index=round_ * count + position, seq=round_ * count + position
-            ),
-        )
-        for round_ in range(repetitions)
-        for position, work in enumerate(works)
+    spec = load_device(device)
+    ours = [row for row in rows if is_device(row.device, spec)]
+    others = sorted({row.device for row in rows} - {row.device for row in ours})
+    if not ours:
+        names = "; ".join(others[:_MAX_NAMES])
+        raise TraceError(located("rows", "none of this device", expected=spec.id, found=names))
+    cases: list[Case | str] = []
+    for row in ours:
+        try:
+            cases.append(case_of(row, spec))
+        except GpusimError as error:
+            cases.append(str(error))
+    unique = {case.key: case for case in cases if isinstance(case, Case)}
+    tasks = [
+        Task(traces=tuple(one.trace for one in case.alternatives), timing=case.timing)
+        for case in unique.values()
     ]
+    outcomes = dict(
+        zip(
+            unique,
+            predict_all(tasks, device, fidelity, workers=workers, on_progress=on_progress),
+            strict=True,
+        )
+    )
+    left_out = len(rows) - len(ours)
+    named = ", ".join(others[:_MAX_NAMES]) + (", ..." if len(others) > _MAX_NAMES else "")
+    return Validation(
+        device=device,
+        fidelity=fidelity,
+        records=tuple(
+            _judge_row(row, case, outcomes, predict_only)
+            for row, case in zip(ours, cases, strict=True)
+        ),
+        notes=(f"{left_out} rows of other devices left out: {named}",) if left_out else (),
+    )
+
+
+def _judge_row(
+    row: MeasuredRow,
+    case: Case | str,
+    outcomes: dict[tuple[object, ...], Outcome],
+    predict_only: bool,
+) -> Judged:
+    value = None if predict_only else row.value
+    details: dict[str, Any] = {
+        "kernel": row.kernel,
+        "global": row.global_size or None,
+        "local": row.local_size or None,
+        "metric": row.metric,
+        "unit": row.unit,
+    }
+    if isinstance(case, str):
+        outcome = Outcome(reason=case)
+        return Judged(
+            line=row.line, template=row.kernel, dtype="", outcome=outcome, details=details
+        )
+    outcome = outcomes[case.key]
+    amount = case.amount(row.unit)
+    if value is not None:
+        details["measured"] = value
+    if outcome.simulated_ms is not None:
+        details["simulated"] = _in_unit(outcome.simulated_ms, row.unit, amount)
+    return Judged(
+        line=row.line,
+        template=case.template,
+        dtype=case.dtype,
+        outcome=outcome,
+        measured_ms=None if value is None else _in_ms(value, row.unit, amount),
+        details=details,
+    )
+
+
+def _in_ms(value: float, unit: str, amount: float | None) -> float:
+    """Return the time per launch, ms, that a measured value says; `amount` of a rate."""
+    if amount is None:
+        return value * TIME_UNITS_MS[unit]
+    return amount / (value * RATE_UNITS[unit.upper()]) * 1e3
+
+
+def _in_unit(time_ms: float, unit: str, amount: float | None) -> float:
+    if amount is None:
+        return time_ms / TIME_UNITS_MS[unit]
+    return amount / (time_ms * 1e-3) / RATE_UNITS[unit.upper()]
