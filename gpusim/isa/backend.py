@@ -292,7 +292,8 @@ def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:
     pipes: dict[str, float] = {}
     n_issues = 0
     for op in order:
-        pipe, rule, issues = PIPES[table.isa][op.unit]
+        pipe, rule, is_wide = PIPES[table.isa][op.unit]
+        issues = int(table.rule("wide_issue_cycles")) if is_wide else 1
         pipes[pipe] = pipes.get(pipe, 0.0) + issues * float(table.rule(rule))
         n_issues += issues
     messages = sum(op.kind in _ACCESSES for op in order)

@@ -14,38 +14,38 @@ from gpusim.isa.table import IsaTable
 
 _DEPENDENCY_BARRIERS = 6
 
-PIPES: dict[str, dict[str, tuple[str, str, int]]] = {
+PIPES: dict[str, dict[str, tuple[str, str, bool]]] = {
     "valhall": {
-        "FMA": ("fma", "fma_cycles", 1),
-        "CVT": ("cvt", "cvt_cycles", 1),
-        "CVT2": ("cvt", "cvt_cycles", 2),
-        "SFU": ("sfu", "sfu_cycles", 1),
-        "SFU2": ("sfu", "sfu_cycles", 2),
-        "LS": ("load_store", "message_cycles", 1),
-        "TEX": ("texture", "message_cycles", 1),
-        "BR": ("branch", "branch_cycles", 1),
+        "FMA": ("fma", "fma_cycles", False),
+        "CVT": ("cvt", "cvt_cycles", False),
+        "CVT2": ("cvt", "cvt_cycles", True),
+        "SFU": ("sfu", "sfu_cycles", False),
+        "SFU2": ("sfu", "sfu_cycles", True),
+        "LS": ("load_store", "message_cycles", False),
+        "TEX": ("texture", "message_cycles", False),
+        "BR": ("branch", "branch_cycles", False),
     },
     "adreno": {
-        "ALU": ("alu", "alu_cycles", 1),
-        "MAD": ("alu", "mad_cycles", 1),
-        "MUL": ("alu", "multiply_cycles", 1),
-        "SFU": ("sfu", "sfu_cycles", 1),
-        "SLOW": ("sfu", "slow_sfu_cycles", 1),
-        "LS": ("load_store", "load_store_cycles", 1),
-        "TEX": ("texture", "load_store_cycles", 1),
-        "CTL": ("branch", "control_cycles", 1),
+        "ALU": ("alu", "alu_cycles", False),
+        "MAD": ("alu", "mad_cycles", False),
+        "MUL": ("alu", "multiply_cycles", False),
+        "SFU": ("sfu", "sfu_cycles", False),
+        "SLOW": ("sfu", "slow_sfu_cycles", False),
+        "LS": ("load_store", "load_store_cycles", False),
+        "TEX": ("texture", "load_store_cycles", False),
+        "CTL": ("branch", "control_cycles", False),
     },
     "maxwell": {
-        "ALU": ("alu", "alu_cycles", 1),
-        "HALF": ("alu", "half_rate_cycles", 1),
-        "SFU": ("sfu", "sfu_cycles", 1),
-        "DP": ("double", "double_cycles", 1),
-        "LSU": ("load_store", "load_store_cycles", 1),
-        "CTL": ("branch", "control_cycles", 1),
+        "ALU": ("alu", "alu_cycles", False),
+        "HALF": ("alu", "half_rate_cycles", False),
+        "SFU": ("sfu", "sfu_cycles", False),
+        "DP": ("double", "double_cycles", False),
+        "LSU": ("load_store", "load_store_cycles", False),
+        "CTL": ("branch", "control_cycles", False),
     },
 }
 PIPES["pascal"] = PIPES["maxwell"]
-"""Unit of the table -> (pipe, rule with its cycles, issues of one instruction)."""
+"""Unit of the table -> (pipe, rule with its cycles, whether it is a 64-bit operation)."""
 
 
 def schedule_inorder(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) -> list[MicroOp]:

@@ -52,13 +52,13 @@ _NVIDIA_ISSUE = _COMMON_ISSUE + _names(
 ISSUE_KEYS: dict[str, tuple[str, ...]] = {
     "bifrost": _COMMON_ISSUE
     + _names(
-        "register_reads_per_tuple register_ports_per_tuple uniform_words_per_tuple "
-        "tuples_per_clause words_per_clause tuple_latency_cycles clause_latency_cycles "
+        "register_reads_per_tuple register_ports_per_tuple "
+        "tuples_per_clause words_per_clause tuple_latency_cycles "
         "message_cycles"
     ),
     "midgard": _COMMON_ISSUE
     + _names(
-        "vector_bytes scalar_bytes constant_bytes_per_bundle operations_per_load_store_word "
+        "vector_bytes constant_bytes_per_bundle operations_per_load_store_word "
         "bundle_latency_cycles message_cycles"
     ),
     "valhall": _COMMON_ISSUE

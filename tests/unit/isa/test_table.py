@@ -4,8 +4,17 @@ import pytest
 
 from gpusim.device.quantity import Kind
 from gpusim.errors import DeviceError
-from gpusim.isa.table import ISAS, OPERATION_CLASSES, UNITS, load_table, parse_sequence, parse_table
+from gpusim.isa.table import (
+    ISAS,
+    ISSUE_KEYS,
+    OPERATION_CLASSES,
+    UNITS,
+    load_table,
+    parse_sequence,
+    parse_table,
+)
 from gpusim.resources import device_models_dir
+from tests.conftest import CHECKOUT
 
 
 def text_of(isa):
@@ -97,3 +106,10 @@ def test_the_rules_of_the_hardware_page():
     assert midgard.rule("threads_by_registers") == {4: 256, 8: 128, 16: 64}
     assert midgard.sequence("fma_exact") == ("LUT",)
     assert midgard.sequence("fma") == ("FMUL", "ADD")
+
+
+def test_every_rule_and_class_is_read_by_the_code():
+    folder = CHECKOUT / "gpusim" / "isa"
+    code = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "table.py")
+    for name in {*OPERATION_CLASSES, *(key for keys in ISSUE_KEYS.values() for key in keys)}:
+        assert f'"{name}"' in code or f'="{name}"' in code, name
