@@ -74,18 +74,18 @@ def print_difference(difference: Difference) -> None:
             effect.words,
             _us(effect.alone_a_ps),
             _us(effect.alone_b_ps),
-            f"{effect.contribution_ps / 1e6:+,.3f}",
+            _part(effect.contribution_ps),
         )
         for effect in difference.effects
         if effect.alone_a_ps or effect.alone_b_ps or effect.contribution_ps
     ]
-    rows.append(("with every mechanism off", "", "", f"{difference.remainder_ps / 1e6:+,.3f}"))
+    rows.append(("with every mechanism off", "", "", _part(difference.remainder_ps)))
     rows.append(
         (
             "in all",
             _us(difference.a.time_ps),
             _us(difference.b.time_ps),
-            f"{difference.difference_ps / 1e6:+,.3f}",
+            _part(difference.difference_ps),
         )
     )
     columns = ("µs", "A saves without it", "B saves without it", "part of B - A")
@@ -98,3 +98,7 @@ def print_difference(difference: Difference) -> None:
 
 def _us(value_ps: int) -> str:
     return f"{value_ps / 1e6:,.3f}"
+
+
+def _part(value_ps: int) -> str:
+    return f"{value_ps / 1e6:+,.3f}" if abs(value_ps) >= 500 else "0.000"

@@ -5,14 +5,17 @@ A series is a step function: (times_ps, values), each value holding until the ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.report.report import Report
+from gpusim.report.report import JobRow, Report
 from gpusim.timing.timeline import Timeline
 from gpusim.units import PS_PER_S
 
 Series = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+_NOTHING: Series = (np.zeros(1, np.int64), np.zeros(1))
 
 
 def track_group(track: str) -> str:
@@ -38,7 +41,7 @@ def active_cores(timeline: Timeline) -> Series:
     is_core = np.array([track_group(name) == "shader_core" for name in timeline.tracks], bool)
     spans = timeline.spans[is_core[timeline.spans["track"]]] if is_core.any() else None
     if spans is None or len(spans) == 0:
-        return np.zeros(1, np.int64), np.zeros(1)
+        return _NOTHING
     pieces = []
     for track in np.unique(spans["track"]):
         own = spans[spans["track"] == track]
@@ -66,10 +69,28 @@ def dram_rate(report: Report) -> Series:
     A job's bytes are spread evenly over its time in the slot; the simulation says how many there
     are, not when each moves.
     """
+    return _rate(report, lambda job: job.dram_bytes)
+
+
+def l2_rate(report: Report) -> Series:
+    """Return bytes per second between L2 and the cores, spread as in `dram_rate`."""
+    return _rate(report, lambda job: job.l2_bytes)
+
+
+def _rate(report: Report, moved: Callable[[JobRow], int]) -> Series:
     jobs = [job for row in report.launches for job in row.jobs if job.duration_ps > 0]
     if not jobs:
-        return np.zeros(1, np.int64), np.zeros(1)
+        return _NOTHING
     starts = np.array([job.start_ps for job in jobs], dtype=np.int64)
     ends = np.array([job.end_ps for job in jobs], dtype=np.int64)
-    moved = np.array([job.dram_bytes for job in jobs], dtype=np.float64)
-    return _steps(starts, ends, moved * PS_PER_S / (ends - starts))
+    total = np.array([moved(job) for job in jobs], dtype=np.float64)
+    return _steps(starts, ends, total * PS_PER_S / (ends - starts))
+
+
+def jobs_in_flight(report: Report) -> Series:
+    """Return how many jobs are enqueued and not yet ended, over time."""
+    pairs = [(row.enqueue_ps, job.end_ps) for row in report.launches for job in row.jobs]
+    if not pairs:
+        return _NOTHING
+    table = np.array(pairs, dtype=np.int64)
+    return _steps(table[:, 0], table[:, 1], 1.0)

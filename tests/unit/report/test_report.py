@@ -81,20 +81,6 @@ def test_unwritable_paths_are_one_line(report, tmp_path):
         plot_replays([report], nowhere.with_suffix(".png"), title="t")
 
 
-def test_perfetto_events(report, tmp_path):
-    path = tmp_path / "timeline.json"
-    write_perfetto(report, path)
-    events = json.loads(path.read_text())["traceEvents"]
-    spans = [event for event in events if event["ph"] == "X"]
-    assert len(spans) == len(report.timeline.spans)
-    assert all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans)
-    named = {event["tid"] for event in events if event["name"] == "thread_name"}
-    assert {event["tid"] for event in spans} <= named
-    starts = [event["id"] for event in events if event["ph"] == "s"]
-    ends = [event["id"] for event in events if event["ph"] == "f"]
-    assert starts == ends == [0, 1]
-
-
 def test_equal_replays_give_equal_bytes(tmp_path):
     documents = []
     for name in ("a", "b"):
