@@ -36,6 +36,9 @@ TIME_LIMIT_S = 30
 MEMORY_LIMIT_BYTES = 3 << 30
 OUTPUT_LIMIT_BYTES = 256 << 20
 
+_LONGEST_LINE = 20_000
+"""Characters; a program with longer lines gets no line numbers."""
+
 BASE_HEADER = Path(__file__).parent / "builtins" / "opencl_base.h"
 _MAIN = "/main/source.cl"
 _HEADERS = "/program"
@@ -185,7 +188,10 @@ def clang_to_ir(
     with tempfile.TemporaryDirectory(prefix="gpusim-") as name:
         folder = Path(name)
         overlay = _write_overlay(folder, source, headers, where=where)
-        command = [*clang.command, *_arguments(options, headers, overlay)]
+        # Clang scans a line anew for each instruction on it: minutes for a program on one line.
+        longest = max(map(len, source.split("\n")))
+        has_lines = longest <= _LONGEST_LINE
+        command = [*clang.command, *_arguments(options, headers, overlay, has_lines=has_lines)]
         return _run(command, folder, where=where)
 
 
@@ -224,7 +230,7 @@ def _header_name(name: str, *, where: str) -> str:
 
 
 def _arguments(
-    options: FrontEndOptions, headers: Mapping[str, str], overlay: Path
+    options: FrontEndOptions, headers: Mapping[str, str], overlay: Path, *, has_lines: bool
 ) -> Sequence[str]:
     includes = [f"-I{_HEADERS}"] if headers else []
     includes += [f"-I{_HEADERS}/{folder}" for folder in options.include_dirs if folder and headers]
@@ -246,8 +252,7 @@ def _arguments(
         "-fno-finite-loops",
         "-fdeclare-opencl-builtins",
         "-cl-kernel-arg-info",
-        "-debug-info-kind=line-tables-only",
-        "-dwarf-version=4",
+        *(["-debug-info-kind=line-tables-only", "-gno-column-info"] if has_lines else []),
         "-nostdsysteminc",
         "-nobuiltininc",
         "-fno-caret-diagnostics",

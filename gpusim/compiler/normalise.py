@@ -25,10 +25,10 @@ LLVM_OPTIONS = (
     "-disable-loop-idiom-all",
     "-disable-vector-combine",
     # Tiles of a few hundred accumulators are promoted out of loops; the default stops at 250.
-    "-licm-mssa-max-acc-promotion=20000",
-    "-licm-mssa-optimization-cap=20000",
+    "-licm-mssa-max-acc-promotion=4000",
+    "-licm-mssa-optimization-cap=4000",
     "-memssa-check-limit=2000",
-    "-alias-set-saturation-threshold=4000",
+    "-alias-set-saturation-threshold=2000",
 )
 _MAX_ROUNDS = 3
 

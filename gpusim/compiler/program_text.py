@@ -46,6 +46,8 @@ _DIVISION = re.compile(
     r"(?P<operands>.+?)(?P<tail>(?:, ![\w.]+ !\d+)*)$"
 )
 _ARGUMENT_STRINGS = ("name", "type", "base_type", "type_qual", "access_qual")
+INLINED_LIMIT = 500_000
+"""IR instructions of a kernel, unoptimised, with everything inlined."""
 _SAMPLER = "__translate_sampler_initializer"
 _FILTER_LINEAR = 0x20
 _INTRINSICS = re.compile(
@@ -267,12 +269,31 @@ class ProgramText:
                 )
         order: list[str] = []
         self._visit(signature.name, [], order, set())
+        self._check_size(order)
         for name in order:
             if name in self.functions and _SAMPLER in self.functions[name].references:
                 self._check_samplers(self.functions[name])
             elif name.startswith("llvm.") and not _INTRINSICS.match(f"{name}."):
                 raise CompileError(located(self.where, "not supported: the function", found=name))
         return order
+
+    def _check_size(self, order: list[str]) -> None:
+        """Refuse call graphs that double at every level: everything will be inlined."""
+        sizes: dict[str, int] = {}
+        for name in order:
+            if name in self.functions:
+                lines = self.functions[name].lines
+                called = (found for line in lines for found in _REFERENCE.findall(line))
+                sizes[name] = len(lines) + sum(sizes.get(callee, 0) for callee in called)
+                if sizes[name] > INLINED_LIMIT:
+                    raise CompileError(
+                        located(
+                            self.where,
+                            f"function {name} is too large when all calls are inlined",
+                            expected=f"at most {INLINED_LIMIT} instructions",
+                            found=sizes[name],
+                        )
+                    )
 
     def _visit(self, name: str, path: list[str], order: list[str], done: set[str]) -> None:
         # An explicit stack: call chains of a hostile program may be deeper than Python's.

@@ -151,12 +151,19 @@ def _laughs() -> str:
     return "\n".join([*levels, "kernel void k(global int *a) { a[0] = A11 0; }"])
 
 
+def _calls() -> str:
+    levels = ["int f0(int x) { return x; }"]
+    levels += [f"int f{n}(int x) {{ return f{n - 1}(x) + f{n - 1}(x + 1); }}" for n in range(1, 40)]
+    return "\n".join([*levels, "kernel void k(global int *a) { a[0] = f39(a[1]); }"])
+
+
 def _deep(opening: str, closing: str, depth: int) -> str:
     return f"kernel void k(global int *a) {{ a[0] = {opening * depth}1{closing * depth}; }}"
 
 
 HOSTILE = {
     "billion laughs": _laughs,
+    "doubling calls": _calls,
     "deep parentheses": lambda: _deep("(", ")", 200_000),
     "deep blocks": lambda: "kernel void k() " + "{" * 100_000 + "}" * 100_000,
     "deep unary": lambda: _deep("-~", "", 300_000),
