@@ -9,12 +9,22 @@ the source has them.
 from __future__ import annotations
 
 import re
+from itertools import product
+
+import numpy as np
 
 from gpusim.compiler.ir_reader import KernelArrays
+from gpusim.compiler.layout import size_and_align
 
+_REGISTER_BYTES = 1024
+"""No GPU modelled gives a work-item more registers (255 of 32 bits on Maxwell and Pascal):
+unrolling for a larger array brings nothing."""
+_UNROLLED_INSTRUCTIONS = 1 << 14
+"""Nested loops multiply; beyond this LLVM would take minutes, and gives up unrolling itself."""
 _LOOP_NODE = re.compile(r", !llvm\.loop !\d+")
 _TERMINATOR = re.compile(r"\s+(?:br|switch|ret|unreachable)\b")
 _NODE = re.compile(r"^!(\d+) = ", re.MULTILINE)
+_INTEGER = re.compile(r"-?\d+")
 
 
 def blocking_loops(kernel: KernelArrays) -> set[int]:
@@ -35,21 +45,85 @@ def blocking_loops(kernel: KernelArrays) -> set[int]:
         kernel.operands[start:end].tolist()
         for start, end in zip(kernel.operand_start[:-1], kernel.operand_start[1:], strict=True)
     ]
-    private: set[int] = set()
+    private = _candidates(kernel, opcode)
     for number, name in enumerate(opcode):
-        is_derived = name in ("getelementptr", "phi", "select") and private & set(operands[number])
-        if name == "alloca" or is_derived:
+        if name in ("getelementptr", "phi", "select") and private & set(operands[number]):
             private.add(number)
-    latches: set[int] = set()
-    header_of = {loop.header: loop for loop in kernel.loops}
+    marked: set[int] = set()
+    header_of = {loop.header: number for number, loop in enumerate(kernel.loops)}
     for number in private:
         if opcode[number] != "getelementptr":
             continue
         for counter in _counters(operands[number][1:], opcode, operands):
             loop = header_of.get(int(instructions["block"][counter]))
             if loop is not None:
-                latches.update(loop.latches)
-    return latches
+                marked.add(loop)
+    return {
+        latch
+        for loop in _affordable(kernel, marked, opcode)
+        for latch in kernel.loops[loop].latches
+    }
+
+
+def _affordable(kernel: KernelArrays, marked: set[int], opcode: list[str]) -> list[int]:
+    """Return the loops, inner ones first, whose bodies unrolled together stay below the limit."""
+    copies = np.ones(len(kernel.block_names), np.float64)
+    size = np.bincount(kernel.instructions["block"], minlength=len(copies))
+    chosen = []
+    for number in sorted(marked, key=lambda loop: -kernel.loops[loop].depth):
+        blocks = list(kernel.loops[number].blocks)
+        more = copies.copy()
+        more[blocks] *= _trip_count(kernel, number, opcode)
+        if more[blocks] @ size[blocks] <= _UNROLLED_INSTRUCTIONS:
+            copies = more
+            chosen.append(number)
+    return chosen
+
+
+def _trip_count(kernel: KernelArrays, number: int, opcode: list[str]) -> float:
+    """Return about how often a loop that counts between constants runs, 1 for any other."""
+    loop = kernel.loops[number]
+    latch = np.flatnonzero(kernel.instructions["block"] == loop.latches[0])[-1]
+    comparison = kernel.operands[kernel.operand_start[latch]]
+    if opcode[latch] != "br" or comparison < 0 or opcode[comparison] != "icmp":
+        return 1
+    texts = kernel.operand_text[
+        kernel.operand_start[comparison] : kernel.operand_start[comparison + 1]
+    ]
+    bounds = [int(text) for text in texts if _INTEGER.fullmatch(text)]
+    best = 1.0
+    for phi in np.flatnonzero(kernel.instructions["block"] == loop.header):
+        if opcode[phi] != "phi":
+            break
+        inputs = range(kernel.operand_start[phi], kernel.operand_start[phi + 1])
+        starts = [int(t) for i in inputs if _INTEGER.fullmatch(t := kernel.operand_text[i])]
+        for code in kernel.operands[inputs.start : inputs.stop]:
+            if code < 0 or opcode[code] != "add":
+                continue
+            terms = kernel.operand_text[kernel.operand_start[code] : kernel.operand_start[code + 1]]
+            for step in (int(text) for text in terms if _INTEGER.fullmatch(text)):
+                for bound, start in product(bounds, starts):
+                    best = max(best, abs(bound - start) / max(1, abs(step)) + 1)
+    return best
+
+
+def _candidates(kernel: KernelArrays, opcode: list[str]) -> set[int]:
+    """Return the allocas that fit into registers together, the smallest first."""
+    sizes = []
+    for number, name in enumerate(opcode):
+        if name == "alloca":
+            text = kernel.types[kernel.instructions["element_type"][number]].text
+            # Only the sum knows the size of a structure.
+            size = kernel.private_memory_bytes if "%" in text else size_and_align(text, {})[0]
+            sizes.append((size, number))
+    found: set[int] = set()
+    total = 0
+    for size, number in sorted(sizes):
+        total += size
+        if total > _REGISTER_BYTES:
+            break
+        found.add(number)
+    return found
 
 
 def _counters(start: list[int], opcode: list[str], operands: list[list[int]]) -> set[int]:

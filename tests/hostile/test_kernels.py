@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
 
+from gpusim.compiler import clang, process
 from gpusim.count import totals
 from gpusim.count.limits import Limits
 from gpusim.device import DeviceSpec, load_device
 from gpusim.pipeline import prepare
-from tests.hostile import memory_kernels
+from gpusim.report.report import Failure
+from gpusim.timing import LaunchWork
+from tests.hostile import endless_kernels, memory_kernels, source_kernels
 from tests.hostile.launch import GOOD_ITEMS, TRACE, Hostile, trace_of
 from tests.hostile.processes import check_nothing_left_behind
 
-CASES: dict[str, Hostile] = {**memory_kernels.CASES}
+CASES: dict[str, Hostile] = {
+    **memory_kernels.CASES,
+    **endless_kernels.CASES,
+    **source_kernels.CASES,
+    **source_kernels.LIMITED,
+}
 SMALL = {"seconds": 1.0, "compile_seconds": 20.0, "instructions": 10**6}
 
 
@@ -24,19 +33,42 @@ def device() -> DeviceSpec:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_hostile_kernel(name: str) -> None:
-    import re
-
+def test_hostile_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case = CASES[name]
-    works, failures = prepare(trace_of(case), device(), limits=Limits(**{**SMALL, **case.limits}))
+    if name in source_kernels.LIMITED:
+        monkeypatch.setattr(clang, "TIME_LIMIT_S", 2)
+        monkeypatch.setattr(clang, "MEMORY_LIMIT_BYTES", 1 << 29)
+        monkeypatch.setattr(clang, "OUTPUT_LIMIT_BYTES", 1 << 24)
+        monkeypatch.setattr(process, "TIME_LIMIT_S", 2)
+    works, failures = _prepare(case)
     assert [failure.launch for failure in failures] == [1]
     reason = failures[0].reason
     assert re.search(case.error, reason), reason
     assert reason.startswith(f"{TRACE}: ")
     assert "\n" not in reason
     assert reason.isprintable()
-    assert [work.launch.index for work in works] == [0, 2]
+    assert len(reason) < 700
+    assert source_kernels.SECRET not in reason
+    _check_good_launches(works, [0, 2])
+    check_nothing_left_behind()
+
+
+@pytest.mark.parametrize("name", list(source_kernels.HARMLESS))
+def test_harmless_kernel(name: str) -> None:
+    works, failures = _prepare(source_kernels.HARMLESS[name])
+    assert failures == []
+    _check_good_launches([work for work in works if work.launch.index != 1], [0, 2])
+    assert [work.launch.index for work in works] == [0, 1, 2]
+    check_nothing_left_behind()
+
+
+def _prepare(case: Hostile) -> tuple[list[LaunchWork], list[Failure]]:
+    limits = Limits(**{**SMALL, **case.limits})
+    return prepare(trace_of(case), device(), limits=limits)
+
+
+def _check_good_launches(works: list[LaunchWork], indices: list[int]) -> None:
+    assert [work.launch.index for work in works] == indices
     for work in works:
         counted = totals.memory(work.counts[0])
         assert counted["global_load"] == counted["global_store"] == GOOD_ITEMS
-    check_nothing_left_behind()
