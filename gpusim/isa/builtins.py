@@ -222,7 +222,7 @@ class Call:
 
     kind: str
     """``classes``, ``free``, ``id``, ``size``, ``barrier``, ``fence``, ``atomic``, ``read_image``,
-    ``write_image``, ``query_image``, ``copy``, ``convert`` or ``unknown``."""
+    ``write_image``, ``query_image``, ``copy``, ``convert``, ``printf`` or ``unknown``."""
     classes: tuple[str, ...] = ()
     name: str = ""
 
@@ -252,7 +252,7 @@ def classify(callee: str) -> Call:
         **dict.fromkeys(SIZES, "size"),
         **dict.fromkeys(BARRIERS, "barrier"),
         **dict.fromkeys(FENCES, "fence"),
-        "printf": "unknown",
+        "printf": "printf",
         "wait_group_events": "barrier",
         "prefetch": "free",
     }

@@ -130,5 +130,8 @@ class CallSelector:
                 )
             )
 
+    def _printf(self, index: int, call: Call) -> None:
+        self._owner.memory.printf(index)
+
     def _copy(self, index: int, call: Call) -> None:
         self._owner.memory.copy(index, call)

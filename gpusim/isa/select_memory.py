@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gpusim.compiler.kernel_ir import ValueType
 from gpusim.isa.builtins import Call
 from gpusim.isa.emit import registers_of, words_of
+from gpusim.isa.ir_view import is_operand
 from gpusim.isa.machine import ATOMIC, LOAD, STORE, MicroOp
 from gpusim.isa.merge import constant_offset, merged_local_loads
 from gpusim.isa.values import Ref
@@ -126,14 +127,16 @@ class MemorySelector:
         where = self._owner.addresses.for_message(self._owner.lanes(index, 0)[0], space)
         values = [self._owner.operand(index, position) for position in data]
         has_result = bool(self._view.users[index])
+        self._owner.values[index] = [self._add_atomic([*where, *values], space, has_result)]
+
+    def _add_atomic(self, operands: list[Ref], space: str, has_result: bool) -> Ref:
+        """Emit the chain of an atomic operation; one of its steps is the message."""
         units = self._table.sequence("atomic_result" if has_result else "atomic")
-        result = self._emitter.new_register()
-        self._owner.values[index] = [result]
         message = max(range(len(units)), key=lambda i: units[i] in ("A", "LS", "LSU"))
-        current = [*where, *values]
+        current, target = operands, self._emitter.new_register()
         for position, unit in enumerate(units):
             is_message = position == message
-            target = result if position == len(units) - 1 else self._emitter.new_register()
+            target = self._emitter.new_register()
             self._emitter.add(
                 MicroOp(
                     name="atomic",
@@ -147,6 +150,17 @@ class MemorySelector:
                 )
             )
             current = [target]
+        return target
+
+    def printf(self, index: int) -> None:
+        """Emit a printf: room in the driver's buffer is taken atomically, then filled."""
+        place = self._add_atomic([Ref("u", "printf buffer")], "global", True)
+        self._owner.values[index] = [place]
+        for position, code in enumerate(self._view.operands[index]):
+            if is_operand(code):
+                value = self._owner.operand(index, position)
+                data = value if value.is_register else self._emitter.chain("mov", [value])
+                self._message(STORE, place, [data], _WORD_BYTES, "global")
 
     def copy(self, index: int, call: Call) -> None:
         """Emit a fixed-size copy as the widest loads and stores; an unknown size as one."""

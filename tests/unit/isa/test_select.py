@@ -4,7 +4,7 @@ import pytest
 
 from gpusim.compiler import compile_kernel
 from gpusim.errors import CompileError
-from gpusim.isa import ISAS, lower_kernel
+from gpusim.isa import ISAS, builtins, lower_kernel
 from gpusim.isa.backend import issue_order
 
 
@@ -187,7 +187,17 @@ def test_every_kind_of_arithmetic_has_a_cost(isa):
     assert all(block.latency_cycles >= 0 for block in code.blocks)
 
 
-def test_a_function_without_a_cost_is_named():
-    source = 'kernel void k(global int *a) { printf("%d", a[0]); }'
-    with pytest.raises(CompileError, match="printf"):
+@pytest.mark.parametrize("isa", ISAS)
+def test_printf_takes_room_and_stores_its_arguments(isa):
+    source = 'kernel void k(global int *a, int n) { printf("%d %d", a[0], n); }'
+    code = lower_kernel(compile_kernel(source, "k", ""), isa)
+    assert count(code, "atomic") >= 1
+    assert count(code, "store") == 3
+    assert count(code, "load") == 1
+
+
+def test_a_function_without_a_cost_is_named(monkeypatch):
+    monkeypatch.delitem(builtins._FUNCTIONS, "exp")
+    source = "kernel void k(global float *a) { a[0] = exp(a[0]); }"
+    with pytest.raises(CompileError, match="exp"):
         lower_kernel(compile_kernel(source, "k", ""), "bifrost")
