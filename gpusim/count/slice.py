@@ -28,7 +28,11 @@ _MAX_PROOF_CELLS = 64
 _MAX_PLANS = 4096
 _MAX_ROWS = 1 << 16
 
+_MAX_PROOFS = 20_000
+
 _plans: dict[str, Plan] = {}
+_proofs: dict[tuple[object, ...], LaunchProof] = {}
+"""By everything that a proof depends on; the plans they name are kept in `_plans`."""
 
 
 def plan_of(kernel: KernelIR) -> Plan:
@@ -38,6 +42,7 @@ def plan_of(kernel: KernelIR) -> Plan:
     if plan is None:
         if len(_plans) >= _MAX_PLANS:
             _plans.clear()
+            _proofs.clear()
         plan = _plans[key] = plan_kernel(kernel)
     return plan
 
@@ -78,6 +83,22 @@ def prove_launch(
     plan = plan_of(kernel)
     if plan.refusal:
         return LaunchProof(plan, plan.refusal)
+    key = (id(plan), tuple(arguments), tuple(sizes), tuple(root_bytes.items()), base_align)
+    proof = _proofs.get(key)
+    if proof is None:
+        if len(_proofs) >= _MAX_PROOFS:
+            _proofs.clear()
+        proof = _proofs[key] = _prove(plan, arguments, sizes, root_bytes, base_align)
+    return proof
+
+
+def _prove(
+    plan: Plan,
+    arguments: list[int | None],
+    sizes: list[int],
+    root_bytes: dict[str, int],
+    base_align: int,
+) -> LaunchProof:
     prover = Prover(plan, arguments, sizes, root_bytes, base_align)
     if not prover.is_bounded():
         return LaunchProof(plan, "a loop's number of iterations has no known bound")

@@ -247,8 +247,10 @@ def test_division_and_shifts_are_defined() -> None:
     "source",
     [
         '__kernel void k(__global int *a) { __asm__("int3"); a[0] = 1; }',
-        "int f(int n) { return n ? f(n - 1) * n : 1; }\n"
-        "__kernel void k(__global int *a) { a[0] = f(a[1]); }",
+        (
+            "int f(int n) { return n ? f(n - 1) * n : 1; }"
+            "__kernel void k(__global int *a) { a[0] = f(a[1]); }"
+        ),
         "int f(int n); __kernel void k(__global int *a) { a[0] = f(a[1]); }",
         "__kernel void k(__global int *a) { int t[a[0]]; t[0] = 1; a[1] = t[a[0]]; }",
     ],
