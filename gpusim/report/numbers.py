@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil, floor, isfinite, log10
 
 _TIMES = ((10**12, "s"), (10**9, "ms"), (10**6, "µs"), (10**3, "ns"))
@@ -60,12 +59,9 @@ def ticks(end: float, n_ticks: int) -> list[float]:
     return [step * k for k in range(floor(end / step * (1 + 1e-9)) + 1)]
 
 
-def decades(low: float, high: float) -> list[float]:
-    """Return the powers of ten within [low, high], at least one."""
-    found = [10.0**k for k in range(ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9) + 1)]
-    return found or [low]
-
-
-def kinds_text(evidence: Mapping[str, int]) -> str:
-    """Return ``20 documented, 33 assumed``."""
-    return ", ".join(f"{number} {kind}" for kind, number in evidence.items() if number)
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return the powers of ten within [low, high]; with 2 and 5 times them if they are few."""
+    powers = [10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)]
+    fine = len([p for p in powers if low <= p <= high]) < 3
+    found = [m * p for p in powers for m in ((1, 2, 5) if fine else (1,))]
+    return [at for at in found if low <= at <= high]

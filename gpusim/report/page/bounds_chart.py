@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gpusim.report.bound_words import BOUND_WORDS
 from gpusim.report.numbers import duration, percent, ticks
 from gpusim.report.page.groups import Group
-from gpusim.report.page.markup import Markup, join, tag
+from gpusim.report.page.markup import Markup, join, short, tag
 from gpusim.report.report import Report
 
 _LEFT = 250.0
@@ -82,7 +82,9 @@ def _row(group: Group, top: float, scale: float) -> tuple[Markup, float]:
             )
         )
         below += 4.5
-    name = tag("text", f"{group.label} {group.kernel}", x=_LEFT - 8, y=top + 11, class_="name")
+    name = tag(
+        "text", f"{group.label} {short(group.kernel, 26)}", x=_LEFT - 8, y=top + 11, class_="name"
+    )
     size = tag("text", group.size, x=_LEFT - 8, y=top + 24, class_="track small")
     height = max(below - top, 28.0) + 10
     return tag("g", name, size, *parts), height

@@ -41,7 +41,7 @@ class Group:
     def size(self) -> str:
         """Global and local size."""
         row = self.first
-        return f"{size_text(row.global_size)} / {size_text(row.local_size)}"
+        return f"{size_text(row.global_size)} in {size_text(row.local_size)}"
 
     @property
     def predicted_ps(self) -> int:

@@ -63,6 +63,14 @@ def _value(value: object) -> str:
     return number(value) if isinstance(value, float) else text(value)
 
 
+def short(name: str, limit: int = 60) -> str:
+    """Return a name cut in its middle if it is longer than `limit`."""
+    if len(name) <= limit:
+        return name
+    head = (limit - 1) * 2 // 3
+    return f"{name[:head]}…{name[len(name) - (limit - 1 - head) :]}"
+
+
 def number(value: float) -> str:
     """Return a coordinate: two decimals, no trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if value else "0"

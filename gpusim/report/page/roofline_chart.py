@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import atan2, degrees, log10
 
 from gpusim.report.hardware import Hardware
-from gpusim.report.numbers import decades, quantity
+from gpusim.report.numbers import log_ticks, quantity
 from gpusim.report.page.groups import Group
-from gpusim.report.page.markup import Markup, tag
+from gpusim.report.page.markup import Markup, short, tag
 from gpusim.report.page.timeline_chart import N_COLOURS
 from gpusim.units import PS_PER_S
 
@@ -113,22 +113,26 @@ def _chart(
 
 
 def _axes(points: Sequence[_Point], peak: int, hardware: Hardware) -> _Axes:
-    ridge = peak / max(1, hardware.dram_bytes_per_s)
-    xs = [ridge, *(p.dram_intensity for p in points), *(p.l2_intensity for p in points)]
+    roofs = (hardware.dram_bytes_per_s, hardware.l2_bytes_per_s)
+    ridges = [peak / rate for rate in roofs if rate > 0]
+    xs = [*ridges, *(p.dram_intensity for p in points), *(p.l2_intensity for p in points)]
     ys = [peak, *(p.rate for p in points)]
     return _Axes(
-        x_low=min(xs) / 3, x_high=max(xs) * 3, y_low=min(*ys, peak / 100) / 2, y_high=max(ys) * 1.8
+        x_low=min(xs) / 2.5,
+        x_high=max(xs) * 2.5,
+        y_low=min(*ys, peak / 30) / 1.8,
+        y_high=max(ys) * 1.8,
     )
 
 
 def _grid(axes: _Axes, unit: str) -> list[Markup]:
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - 12
     parts = []
-    for at in decades(axes.x_low, axes.x_high):
+    for at in log_ticks(axes.x_low, axes.x_high):
         x = axes.x(at)
         parts.append(tag("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_="grid"))
         parts.append(tag("text", f"{at:g}", x=x, y=bottom + 15, class_="ticks"))
-    for at in decades(axes.y_low, axes.y_high):
+    for at in log_ticks(axes.y_low, axes.y_high):
         y = axes.y(at)
         parts.append(tag("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", quantity(at, ""), x=_LEFT - 6, y=y + 3.5, class_="track small"))
@@ -159,7 +163,9 @@ def _roofs(axes: _Axes, peaks: list[tuple[str, int]], hardware: Hardware) -> lis
         if rate <= 0:
             continue
         start = max(axes.x_low, axes.y_low / rate)
-        ridge = min(max(peak / rate, start), axes.x_high)
+        ridge = min(peak / rate, axes.x_high)
+        if start >= ridge:
+            continue
         points = [(start, rate * start), (ridge, min(rate * ridge, peak))]
         path = "M" + "L".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in points)
         parts.append(tag("path", d=path, class_=class_name))
@@ -201,7 +207,7 @@ def _mark(axes: _Axes, point: _Point, longest: int, colour: int, unit: str) -> M
     y, x, x2 = axes.y(point.rate), axes.x(point.dram_intensity), axes.x(point.l2_intensity)
     radius = 3 + 5 * (group.predicted_ps / longest) ** 0.5
     title = (
-        f"{group.label} {group.kernel} {group.size}\n"
+        f"{group.label} {short(group.kernel)} {group.size}\n"
         f"{quantity(point.rate, unit + '/s')}\n"
         f"{point.dram_intensity:.3g} {unit} per DRAM byte, "
         f"{point.l2_intensity:.3g} per L2 byte"

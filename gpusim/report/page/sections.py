@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gpusim.report.bound_words import BOUND_WORDS
 from gpusim.report.numbers import count, duration, percent, quantity
 from gpusim.report.page.groups import Group
-from gpusim.report.page.markup import Markup, join, tag
+from gpusim.report.page.markup import Markup, join, short, tag
 from gpusim.report.page.timeline_chart import N_COLOURS
 from gpusim.report.report import Report
 from gpusim.report.tables import size_text
@@ -59,7 +59,12 @@ def tiles(report: Report) -> Markup:
     if tops:
         kernel = max(tops, key=lambda name: tops[name])
         items.insert(
-            2, ("longest kernel", kernel, f"{percent(tops[kernel], busy)} of the GPU's time")
+            2,
+            (
+                "longest kernel",
+                short(kernel, 40),
+                f"{percent(tops[kernel], busy)} of the GPU's time",
+            ),
         )
     return tag(
         "div",
@@ -74,16 +79,17 @@ def tiles(report: Report) -> Markup:
 def failures(report: Report) -> Markup:
     """Return what could not be replayed, and what the model had to bend."""
     parts: list[Markup] = []
-    if report.failures:
+    n = len(report.failures)
+    if n:
         items = [
-            tag("li", f"launch {row.launch} (", tag("code", row.kernel), f"): {row.reason}")
+            tag("li", f"launch {row.launch} (", tag("code", short(row.kernel)), f"): {row.reason}")
             for row in report.failures[:100]
         ]
-        if len(report.failures) > len(items):
-            items.append(tag("li", f"and {len(report.failures) - len(items)} more"))
+        if n > len(items):
+            items.append(tag("li", f"and {n - len(items)} more"))
         parts.append(
             section(
-                f"{len(report.failures)} launches could not be replayed",
+                f"{n} {'launch' if n == 1 else 'launches'} could not be replayed",
                 tag("p", "They are missing from every figure on this page."),
                 tag("ul", *items),
                 id_="failures",
@@ -107,19 +113,9 @@ def launch_table(
     if left_out:
         others = sum(group.predicted_ps for group in left_out)
         n = sum(len(group.launches) for group in left_out)
+        empty = [""] * 5
         rows.append(
-            (
-                "",
-                f"{n} other launches",
-                "",
-                "",
-                "",
-                "",
-                "",
-                duration(others),
-                percent(others, whole),
-                "",
-            )
+            ["", f"{n} other launches", *empty, duration(others), percent(others, whole), ""]
         )
     columns = (
         ("launch", False),
@@ -139,14 +135,15 @@ def launch_table(
 def _launch_row(group: Group, whole: int, colours: Mapping[str, int]) -> Sequence[Cell]:
     row, jobs = group.first, group.jobs
     times = [launch.predicted_ps for launch in group.launches]
-    time = duration(sum(times))
+    time = join(duration(sum(times)))
     if len(times) > 1:
-        time += f" ({duration(min(times))} to {duration(max(times))} each)"
+        each = tag("small", f"{duration(min(times))} to {duration(max(times))} each")
+        time = join(time, tag("br"), each)
     swatch = tag("i", class_=f"swatch k{colours[row.kernel] % N_COLOURS}")
     return (
-        group.label,
-        join(swatch, tag("code", row.kernel)),
-        group.size,
+        tag("span", swatch, group.label, class_="line"),
+        tag("code", short(row.kernel)),
+        tag("span", group.size, class_="line"),
         _jobs_cell(group),
         count(sum(job.work_groups for job in jobs)),
         count(sum(job.arithmetic_instructions for job in jobs)),
@@ -162,7 +159,8 @@ def _jobs_cell(group: Group) -> Markup:
     if len(jobs) == 1:
         return join("1")
     lines = [f"{size_text(job.global_size)} in {size_text(job.local_size)}" for job in jobs]
-    return join(str(len(jobs)), *(part for line in lines for part in (tag("br"), line)))
+    spans = [tag("span", line, class_="line") for line in lines]
+    return join(str(len(jobs)), *(part for span in spans for part in (tag("br"), span)))
 
 
 def traffic_table(groups: Sequence[Group], report: Report) -> Markup:
@@ -179,7 +177,7 @@ def traffic_table(groups: Sequence[Group], report: Report) -> Markup:
         l2_rate = (l2_read + l2_written) * PS_PER_S / time
         rows.append(
             (
-                join(f"{group.label} ", tag("code", group.kernel)),
+                join(f"{group.label} ", tag("code", short(group.kernel, 40))),
                 quantity(l2_read, "B"),
                 quantity(l2_written, "B"),
                 quantity(l2_rate, "B/s"),
@@ -222,13 +220,13 @@ def meter(value: float, whole: float) -> Markup:
         class_="inline",
         viewBox="0 0 60 8",
     )
-    return join(bar, " ", percent(value, whole))
+    return tag("span", bar, " ", percent(value, whole), class_="line")
 
 
 def counter_table(report: Report) -> Markup:
     """Return the counters under their vendors' names."""
     rows = [(tag("code", name), count(value)) for name, value in report.counters.items()]
-    return table((("counter", False), ("value", True)), rows)
+    return tag("div", table((("counter", False), ("value", True)), rows), class_="narrow")
 
 
 def evidence(report: Report) -> Markup:
@@ -266,7 +264,7 @@ def evidence(report: Report) -> Markup:
     ]
     columns = (("figure", False), ("value", False), ("kind", False), ("source and note", False))
     return join(
-        tag("svg", *bars, viewBox="0 0 900 14", class_="chart strip"),
+        tag("svg", *bars, viewBox="0 0 900 14", preserveAspectRatio="none", class_="chart strip"),
         tag("p", *keys, class_="legend"),
         tag(
             "p",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.report.numbers import duration, quantity, ticks
-from gpusim.report.page.markup import Markup, join, number, tag
+from gpusim.report.page.markup import Markup, join, number, short, tag
 from gpusim.report.report import Report
 from gpusim.report.series import Series, active_cores, dram_rate, track_group
 
@@ -247,7 +247,7 @@ def kernel_legend(colours: Mapping[str, int]) -> Markup:
     """Return swatch and name of the first kernels."""
     shown = list(colours.items())[: 3 * N_COLOURS]
     items = [
-        tag("span", tag("i", class_=f"swatch k{k % N_COLOURS}"), name, class_="key")
+        tag("span", tag("i", class_=f"swatch k{k % N_COLOURS}"), short(name), class_="key")
         for name, k in shown
     ]
     if len(shown) < len(colours):
