@@ -24,12 +24,19 @@ __kernel void reshape_to_columns(__global const float *weights, __global const f
     const int tap = get_global_id(2) * KERNEL + get_global_id(1);
     const int row = tap * CIN + channel;
 
-    for (int filter = 0; filter < COUT; ++filter)
-        b[row * BC_STRIDE + filter] = weights[filter * (TAPS * CIN) + row];
+    __global const float *from = weights + row;
+    __global float *to = b + row * BC_STRIDE;
 
-    if (row == TAPS * CIN - 1)
+    for (int filter = 0; filter < COUT; ++filter) {
+        *to++ = *from;
+        from += TAPS * CIN;
+    }
+
+    if (row == TAPS * CIN - 1) {
+        to = b + (row + 1) * BC_STRIDE;
         for (int filter = 0; filter < COUT; ++filter)
-            b[(row + 1) * BC_STRIDE + filter] = bias[filter];
+            *to++ = *bias++;
+    }
 }
 
 /* Turn the input into A. A work-item copies two channels of the nine pixels around one output
