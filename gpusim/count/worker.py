@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import hashlib
 import json
 import mmap
 import os
@@ -116,8 +117,11 @@ class Worker:
         try:
             code = object_file.read_bytes()
             meta = json.loads(meta_file.read_bytes())
-        except (OSError, ValueError):
+            if hashlib.sha256(code).hexdigest() != meta["sha256"]:
+                raise ValueError("damaged")
+        except (OSError, ValueError, KeyError):
             code, meta = self._compile(name, key, text, variant)
+            meta["sha256"] = hashlib.sha256(code).hexdigest()
             with contextlib.suppress(OSError):
                 native.write_atomically(object_file, code)
                 native.write_atomically(meta_file, json.dumps(meta).encode())
