@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from tests.corpus import cases_conv, cases_dense, cases_sparse
+from tests.corpus import (
+    cases_conv,
+    cases_dense,
+    cases_language,
+    cases_network,
+    cases_reduce,
+    cases_science,
+    cases_sparse,
+)
 from tests.corpus.case import Case
 
+_FAMILIES = (
+    cases_dense,
+    cases_sparse,
+    cases_conv,
+    cases_reduce,
+    cases_science,
+    cases_network,
+    cases_language,
+)
 CASES: dict[str, Case] = {
-    name: case
-    for module in (cases_dense, cases_sparse, cases_conv)
-    for name, case in module.CASES.cases.items()
+    name: case for module in _FAMILIES for name, case in module.CASES.cases.items()
 }
