@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gpusim.capture.raw_blobs import RawBlobs
-from gpusim.capture.raw_objects import Parameter
+from gpusim.capture.raw_models import ParameterRecord
 from gpusim.trace.records import ArgumentKind, Buffer, Command, Trace
 
 SMALL_BYTES = 4096
@@ -28,12 +28,12 @@ _QUALIFIERS = frozenset(
 _FLOATING = re.compile(r"(?:half|float|double)(?:2|3|4|8|16)?")
 
 
-def may_steer(parameter: Parameter) -> bool:
+def may_steer(parameter: ParameterRecord) -> bool:
     """Return whether what a pointer parameter points at may reach a branch or an address.
 
     Parameters
     ----------
-    parameter : Parameter
+    parameter : ParameterRecord
         Of a kernel; its type is spelt as in the source, such as ``const float4*``.
     """
     words = [word for word in re.split(r"[\s*]+", parameter.type) if word not in _QUALIFIERS]
@@ -42,7 +42,7 @@ def may_steer(parameter: Parameter) -> bool:
 
 
 def keep_contents(
-    trace: Trace, parameters: Mapping[int, tuple[Parameter, ...]], blobs: RawBlobs
+    trace: Trace, parameters: Mapping[int, tuple[ParameterRecord, ...]], blobs: RawBlobs
 ) -> Trace:
     """Reduce contents that cannot steer a kernel to their hash.
 
@@ -93,7 +93,9 @@ def keep_contents(
     )
 
 
-def _bound_to_steering(trace: Trace, parameters: Mapping[int, tuple[Parameter, ...]]) -> set[int]:
+def _bound_to_steering(
+    trace: Trace, parameters: Mapping[int, tuple[ParameterRecord, ...]]
+) -> set[int]:
     """Return the buffers that some launch binds to a parameter that may steer it."""
     found: set[int] = set()
     seen: set[tuple[int | None, int]] = set()

@@ -11,11 +11,13 @@ from gpusim.capture.contents import keep_contents
 from gpusim.capture.raw_blobs import RawBlobs
 from gpusim.capture.raw_frames import Frames, read_frames
 from gpusim.capture.raw_layout import Record
+from gpusim.capture.raw_models import Answers, NoteRecord, SessionRecord, read_record
 from gpusim.capture.raw_objects import Objects, read_objects
 from gpusim.capture.raw_queue import QueueRecords, read_queues
 from gpusim.errors import TraceError, located
 from gpusim.trace.records import Trace
 
+_PROFILING = 2  # CL_QUEUE_PROFILING_ENABLE
 _UNRECORDED = ("unrecorded call", "extension function")
 """Notes that name an OpenCL call the shim passed on without recording it."""
 
@@ -24,9 +26,8 @@ _UNRECORDED = ("unrecorded call", "extension function")
 class _Session:
     """What the log says about the process and the capture."""
 
-    values: Mapping[str, Any]
-    notes: tuple[tuple[str, str], ...]
-    """(what, detail) of every note, in order."""
+    record: SessionRecord
+    notes: tuple[NoteRecord, ...]
     ended: bool
     """Whether the process ran its exit handlers."""
 
@@ -55,7 +56,7 @@ def read_raw(path: str | Path) -> tuple[Trace, Mapping[str, bytes]]:
     path = Path(path)
     frames = read_frames(path)
     session = _read_session(frames)
-    blobs = RawBlobs(path, path.parent / Path(str(session.values.get("blobs", ""))).name)
+    blobs = RawBlobs(path, path.parent / Path(session.record.blobs).name)
     objects = read_objects(frames, blobs)
     queues = read_queues(frames, objects)
     trace = Trace(
@@ -72,7 +73,7 @@ def read_raw(path: str | Path) -> tuple[Trace, Mapping[str, bytes]]:
         read_blob=blobs.__getitem__,
         notes=_reader_notes(path, frames, session),
     )
-    if session.values.get("data") == "auto":
+    if session.record.data == "auto":
         trace = keep_contents(trace, objects.parameters, blobs)
     return trace, blobs
 
@@ -81,73 +82,83 @@ def _read_session(frames: Frames) -> _Session:
     sessions = frames.of_type(Record.SESSION)
     if not len(sessions):
         raise TraceError(located(frames.path, "holds no record of a session", expected="one"))
-    notes = []
-    for index in frames.of_type(Record.NOTE).tolist():
-        values = frames.json(index)
-        notes.append((str(values.get("what", "")), str(values.get("detail", ""))))
+    notes = frames.of_type(Record.NOTE).tolist()
     return _Session(
-        values=frames.json(int(sessions[0])),
-        notes=tuple(notes),
+        record=read_record(frames, int(sessions[0]), SessionRecord),
+        notes=tuple(read_record(frames, index, NoteRecord) for index in notes),
         ended=len(frames.of_type(Record.END)) > 0,
     )
 
 
 def _devices(objects: Objects, session: _Session) -> tuple[Mapping[str, Any], ...]:
     """Return the recorded devices, each with the answers of its platform."""
-    platform = objects.platforms[0] if objects.platforms else {"real": {}, "presented": {}}
+    platform = objects.platforms[:1]
     return tuple(
         {
-            "real": {**platform["real"], **device["real"]},
-            "presented": {**platform["presented"], **device["presented"]},
-            "profile": session.values.get("profile"),
+            "real": _plain([*(item.real for item in platform), device.real]),
+            "presented": _plain([*(item.presented for item in platform), device.presented]),
+            "profile": session.record.profile,
         }
         for device in objects.devices
     )
 
 
+def _plain(parts: list[Answers]) -> dict[str, Any]:
+    """Return answers as JSON values: JSON has no tuples."""
+    return {
+        name: [list(item) if isinstance(item, tuple) else item for item in value]
+        if isinstance(value, list)
+        else value
+        for part in parts
+        for name, value in part.items()
+    }
+
+
 def _manifest(
     frames: Frames, session: _Session, objects: Objects, queues: QueueRecords
 ) -> dict[str, Any]:
-    values = session.values
-    asked = {queue.get("properties", 0) & 2 for queue in objects.queues.values()}
+    record = session.record
+    asked = {queue.properties & _PROFILING for queue in objects.queues.values()}
     return {
-        "created_by": f"gpusim shim {values.get('shim', '')}",
-        "impersonated": bool(values.get("impersonated", False)),
-        "profile": values.get("profile"),
+        "created_by": f"gpusim shim {record.shim}",
+        "impersonated": record.impersonated,
+        "profile": record.profile,
         "completeness": {
             "unrecorded_calls": sorted(
-                {detail for what, detail in session.notes if what in _UNRECORDED}
+                {note.detail for note in session.notes if note.what in _UNRECORDED}
             ),
             "truncated": frames.truncated or not session.ended,
-            "profiling_forced": bool(values.get("profiling", False)) and 0 in asked,
+            "profiling_forced": record.profiling and 0 in asked,
         },
         "provenance": {
             "source": "capture",
-            "mechanism": values.get("entry"),
-            "shim": values.get("shim"),
-            "data": values.get("data"),
-            "dry": values.get("dry"),
-            "profiling": values.get("profiling"),
+            "mechanism": record.entry,
+            "shim": record.shim,
+            "data": record.data,
+            "dry": record.dry,
+            "profiling": record.profiling,
             "clocks": {
                 "host": "CLOCK_MONOTONIC",
                 "monotonic_ns": frames.monotonic_ns,
                 "real_ns": frames.real_ns,
             },
             "pid": frames.pid,
-            "parent_pid": values.get("parent_pid"),
+            "parent_pid": record.parent_pid,
             "pointer_bits": frames.pointer_bits,
-            "executable": values.get("executable"),
-            "argv": values.get("argv"),
-            "environment": values.get("environment"),
+            "executable": record.executable,
+            "argv": record.argv,
+            "environment": record.environment,
             "executions": queues.executions,
             "failed_launches": list(queues.failed_launches),
             "n_failed_launches": queues.n_failed_launches,
             "n_failed_commands": queues.n_failed_commands,
             "n_partial_contents": queues.n_partial_contents,
             "n_guessed_arguments": objects.guessed_arguments,
-            "unknown_profile_keys": values.get("unknown_profile_keys", []),
+            "unknown_profile_keys": record.unknown_profile_keys,
             "notes": [
-                f"{what}: {detail}" for what, detail in session.notes if what not in _UNRECORDED
+                f"{note.what}: {note.detail}"
+                for note in session.notes
+                if note.what not in _UNRECORDED
             ],
         },
     }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +52,6 @@ class Frames:
         return self.data[
             start + HEAD_BYTES : start + int(self.length[index]) - _CRC_BYTES
         ].tobytes()
-
-    def json(self, index: int) -> dict[str, Any]:
-        """Return the JSON object of one frame.
-
-        Raises
-        ------
-        TraceError
-            When the payload is none.
-        """
-        try:
-            values = json.loads(self.payload(index))
-        except (ValueError, RecursionError):
-            values = None
-        if not isinstance(values, dict):
-            raise TraceError(located(self.where(index), "damaged", expected="a JSON object"))
-        return values
 
     def packed(self, indices: NDArray[np.int64], layout: np.dtype[np.void]) -> NDArray[np.void]:
         """Return the fixed part of the payloads of some frames as one structured array.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from gpusim.capture.raw_blobs import RawBlobs
 from gpusim.capture.raw_frames import Frames
@@ -19,6 +17,17 @@ from gpusim.capture.raw_layout import (
     RELEASE,
     ObjectKind,
     Record,
+)
+from gpusim.capture.raw_models import (
+    AnswersRecord,
+    BuildRecord,
+    KernelRecord,
+    MemoryRecord,
+    ParameterRecord,
+    ProgramRecord,
+    QueueRecord,
+    SamplerRecord,
+    read_record,
 )
 from gpusim.errors import TraceError, located
 from gpusim.trace.records import (
@@ -43,25 +52,16 @@ _ARGUMENT_HEAD = struct.Struct("<III")
 _ARGUMENT = struct.Struct("<HBBII")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A kernel parameter as the runtime described it; empty texts where it did not."""
-
-    address: str = ""
-    type: str = ""
-    name: str = ""
-
-
 @dataclass(slots=True, kw_only=True)
 class Objects:
     """Everything that launches and commands refer to."""
 
-    platforms: list[Mapping[str, Any]] = field(default_factory=list)
-    devices: list[Mapping[str, Any]] = field(default_factory=list)
-    queues: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    platforms: list[AnswersRecord] = field(default_factory=list)
+    devices: list[AnswersRecord] = field(default_factory=list)
+    queues: dict[int, QueueRecord] = field(default_factory=dict)
     programs: dict[int, Program] = field(default_factory=dict)
     kernels: dict[int, Kernel] = field(default_factory=dict)
-    parameters: dict[int, tuple[Parameter, ...]] = field(default_factory=dict)
+    parameters: dict[int, tuple[ParameterRecord, ...]] = field(default_factory=dict)
     """Per kernel id."""
     buffers: dict[int, Buffer] = field(default_factory=dict)
     images: dict[int, Image] = field(default_factory=dict)
@@ -80,33 +80,29 @@ def read_objects(frames: Frames, blobs: RawBlobs) -> Objects:
         When a record lacks what it should say.
     """
     objects = Objects()
-    programs = _Programs(frames, blobs)
-    handlers: dict[int, Callable[[int], None]] = {
-        Record.PLATFORM: lambda i: objects.platforms.append(frames.json(i)),
-        Record.DEVICE: lambda i: objects.devices.append(frames.json(i)),
-        Record.QUEUE: lambda i: _read_queue(objects, frames.json(i)),
-        Record.PROGRAM: programs.read,
-        Record.BUILD: programs.read_build,
-        Record.KERNEL: lambda i: _read_kernel(objects, frames.json(i)),
-        Record.MEMORY: lambda i: _read_memory(objects, frames.json(i), int(frames.time_ns[i])),
-        Record.SAMPLER: lambda i: _read_sampler(objects, frames.json(i)),
-        Record.ARGUMENTS: lambda i: _read_arguments(objects, frames, i),
-    }
+    programs = _Programs(blobs)
     for index, kind in enumerate(frames.type.tolist()):
-        handler = handlers.get(kind)
-        if handler is None:
-            continue
-        try:
-            handler(index)
-        except (KeyError, TypeError, ValueError, struct.error) as error:
-            raise TraceError(
-                located(
-                    frames.where(index),
-                    "record is incomplete",
-                    expected=f"a complete {Record(kind).name.lower()} record",
-                    found=f"{type(error).__name__}: {error}",
-                )
-            ) from None
+        match kind:
+            case Record.PLATFORM:
+                objects.platforms.append(read_record(frames, index, AnswersRecord))
+            case Record.DEVICE:
+                objects.devices.append(read_record(frames, index, AnswersRecord))
+            case Record.QUEUE:
+                queue = read_record(frames, index, QueueRecord)
+                objects.queues[queue.id] = queue
+            case Record.PROGRAM:
+                programs.create(read_record(frames, index, ProgramRecord))
+            case Record.BUILD:
+                programs.build(read_record(frames, index, BuildRecord))
+            case Record.KERNEL:
+                _add_kernel(objects, read_record(frames, index, KernelRecord))
+            case Record.MEMORY:
+                record = read_record(frames, index, MemoryRecord)
+                _add_memory(objects, record, int(frames.time_ns[index]))
+            case Record.SAMPLER:
+                _add_sampler(objects, read_record(frames, index, SamplerRecord))
+            case Record.ARGUMENTS:
+                _add_arguments(objects, frames, index)
     objects.programs = programs.finish()
     _release(objects, frames)
     return objects
@@ -115,58 +111,61 @@ def read_objects(frames: Frames, blobs: RawBlobs) -> Objects:
 class _Programs:
     """Programs with the options of their last successful build."""
 
-    def __init__(self, frames: Frames, blobs: RawBlobs) -> None:
-        self._frames = frames
+    def __init__(self, blobs: RawBlobs) -> None:
         self._blobs = blobs
-        self._created: dict[int, dict[str, Any]] = {}
-        self._built: dict[int, dict[str, Any]] = {}
+        self._created: dict[int, ProgramRecord] = {}
+        self._built: dict[int, BuildRecord] = {}
 
-    def read(self, index: int) -> None:
-        values = self._frames.json(index)
-        self._created[int(values["id"])] = values
+    def create(self, record: ProgramRecord) -> None:
+        self._created[record.id] = record
 
-    def read_build(self, index: int) -> None:
-        values = self._frames.json(index)
-        program, rc = values["program"], int(values["rc"])
-        if program is not None and (rc == 0 or program not in self._built):
-            self._built[int(program)] = values
+    def build(self, record: BuildRecord) -> None:
+        if record.program is not None and (record.rc == 0 or record.program not in self._built):
+            self._built[record.program] = record
 
     def finish(self) -> dict[int, Program]:
-        return {key: self._program(key) for key in sorted(self._created)}
+        return {key: self._program(self._created[key]) for key in sorted(self._created)}
 
-    def _program(self, key: int) -> Program:
-        created = self._created[key]
-        built = self._built.get(key, {})
-        if created["form"] == "linked":
-            return self._linked(key, created)
+    def _program(self, created: ProgramRecord) -> Program:
+        if created.form == "linked":
+            return self._linked(created)
+        built = self._built.get(created.id)
         headers = []
-        for name, header in built.get("headers", ()):
-            blob = self._created.get(header, {}).get("blob")
-            if blob is not None:
-                headers.append((str(name), str(blob)))
+        for name, header in built.headers if built else ():
+            included = self._created.get(header)
+            if included is not None and included.blob is not None:
+                headers.append((name, included.blob))
         return Program(
-            id=key,
-            kind=str(created["form"]),
-            blob=created.get("blob"),
-            build_options=str(built.get("options", "")),
+            id=created.id,
+            kind=created.form,
+            blob=created.blob,
+            build_options=built.options if built else "",
             headers=tuple(headers),
         )
 
-    def _linked(self, key: int, created: Mapping[str, Any]) -> Program:
+    def _linked(self, created: ProgramRecord) -> Program:
         """Return a linked program as one text: its inputs one after the other."""
-        inputs = [self._program(part) for part in created["inputs"] if part in self._created]
+        # Only what is older can be an input, so this comes to an end.
+        inputs = [
+            self._program(self._created[key])
+            for key in created.inputs
+            if key in self._created and key < created.id
+        ]
         kinds = {part.kind for part in inputs}
-        if kinds != {"source"} or len(inputs) < len(created["inputs"]):
-            kind = "il" if kinds == {"il"} and len(inputs) == 1 else "binary"
-            blob = inputs[0].blob if len(inputs) == 1 else None
-            return Program(id=key, kind=kind, blob=blob, build_options=created["options"])
+        if kinds != {"source"} or len(inputs) < len(created.inputs):
+            return Program(
+                id=created.id,
+                kind="il" if kinds == {"il"} and len(inputs) == 1 else "binary",
+                blob=inputs[0].blob if len(inputs) == 1 else None,
+                build_options=created.options,
+            )
         texts = [self._blobs[part.blob] for part in inputs if part.blob is not None]
         headers = dict(pair for part in inputs for pair in part.headers)
         options = dict.fromkeys(
             option for part in inputs for option in part.build_options.split(" ") if option
         )
         return Program(
-            id=key,
+            id=created.id,
             kind="source",
             blob=inputs[0].blob if len(inputs) == 1 else self._blobs.add(b"\n".join(texts)),
             build_options=" ".join(options),
@@ -174,76 +173,66 @@ class _Programs:
         )
 
 
-def _read_queue(objects: Objects, values: Mapping[str, Any]) -> None:
-    objects.queues[int(values["id"])] = values
+def _add_kernel(objects: Objects, record: KernelRecord) -> None:
+    # Without a program: of one that came from a call the shim does not know.
+    if record.program is not None:
+        kernel = Kernel(id=record.id, name=record.name, program=record.program)
+        objects.kernels[record.id] = kernel
+        objects.parameters[record.id] = tuple(record.parameters)
 
 
-def _read_kernel(objects: Objects, values: Mapping[str, Any]) -> None:
-    key, program = int(values["id"]), values["program"]
-    if program is None:
-        # A kernel of a program that came from a call the shim does not know.
-        return
-    objects.kernels[key] = Kernel(id=key, name=str(values["name"]), program=int(program))
-    objects.parameters[key] = tuple(
-        Parameter(
-            address=str(item.get("address", "")),
-            type=str(item.get("type", "")),
-            name=str(item.get("name", "")),
-        )
-        for item in values["parameters"]
-    )
-
-
-def _read_memory(objects: Objects, values: Mapping[str, Any], created_ns: int) -> None:
-    key = int(values["id"])
-    image = values.get("image")
+def _add_memory(objects: Objects, record: MemoryRecord, created_ns: int) -> None:
+    image = record.image
     if image is None:
-        objects.buffers[key] = Buffer(
-            id=key,
-            size_bytes=int(values["size"]),
-            flags=int(values["flags"]),
-            parent=values["parent"],
-            offset_bytes=int(values["offset"]),
-            content=values.get("content"),
-            content_hash=values.get("content_hash"),
+        objects.buffers[record.id] = Buffer(
+            id=record.id,
+            size_bytes=record.size,
+            flags=record.flags,
+            parent=record.parent,
+            offset_bytes=record.offset,
+            content=record.content,
+            content_hash=record.content_hash,
             created_ns=created_ns,
         )
         return
-    order, channel = int(image["order"]), int(image["channel"])
-    objects.images[key] = Image(
-        id=key,
-        type=IMAGE_TYPES.get(int(image["type"]), "image2d"),
-        width=max(int(image["width"]), 1),
-        height=max(int(image["height"]), 1),
-        depth=max(int(image["depth"]), 1),
-        array_size=max(int(image["array_size"]), 1),
-        channel_order=CHANNEL_ORDERS.get(order, f"order_{order:x}"),
-        channel_type=CHANNEL_TYPES.get(channel, f"type_{channel:x}"),
-        row_pitch_bytes=int(image["row_pitch"]),
-        slice_pitch_bytes=int(image["slice_pitch"]),
-        flags=int(values["flags"]),
-        buffer=values["parent"] if values["parent"] in objects.buffers else None,
-        content=values.get("content"),
+    objects.images[record.id] = Image(
+        id=record.id,
+        type=IMAGE_TYPES.get(image.type, "image2d"),
+        width=max(image.width, 1),
+        height=max(image.height, 1),
+        depth=max(image.depth, 1),
+        array_size=max(image.array_size, 1),
+        channel_order=CHANNEL_ORDERS.get(image.order, f"order_{image.order:x}"),
+        channel_type=CHANNEL_TYPES.get(image.channel, f"type_{image.channel:x}"),
+        row_pitch_bytes=image.row_pitch,
+        slice_pitch_bytes=image.slice_pitch,
+        flags=record.flags,
+        buffer=record.parent if record.parent in objects.buffers else None,
+        content=record.content,
         created_ns=created_ns,
     )
 
 
-def _read_sampler(objects: Objects, values: Mapping[str, Any]) -> None:
-    key, mode, kind = int(values["id"]), int(values["addressing"]), int(values["filter"])
-    objects.samplers[key] = Sampler(
-        id=key,
-        normalized=bool(values["normalized"]),
+def _add_sampler(objects: Objects, record: SamplerRecord) -> None:
+    mode, kind = record.addressing, record.filter
+    objects.samplers[record.id] = Sampler(
+        id=record.id,
+        normalized=record.normalized,
         addressing=ADDRESSING_MODES.get(mode, f"mode_{mode:x}"),
         filter=FILTER_MODES.get(kind, f"filter_{kind:x}"),
     )
 
 
-def _read_arguments(objects: Objects, frames: Frames, index: int) -> None:
+def _add_arguments(objects: Objects, frames: Frames, index: int) -> None:
     payload = frames.payload(index)
+    if len(payload) < _ARGUMENT_HEAD.size:
+        raise _too_short(frames, index)
     key, _, count = _ARGUMENT_HEAD.unpack_from(payload, 0)
     at = _ARGUMENT_HEAD.size
     arguments = []
     for _ in range(count):
+        if len(payload) < at + _ARGUMENT.size:
+            raise _too_short(frames, index)
         position, code, guessed, size, reference = _ARGUMENT.unpack_from(payload, at)
         at += _ARGUMENT.size
         kind = _ARGUMENT_KINDS.get(code)
@@ -251,13 +240,17 @@ def _read_arguments(objects: Objects, frames: Frames, index: int) -> None:
         if kind is ArgumentKind.VALUE:
             value = payload[at : at + size]
             if len(value) != size:
-                raise ValueError(f"argument {position} has {len(value)} of {size} bytes")
+                raise _too_short(frames, index)
             at += -(-size // 4) * 4
         objects.guessed_arguments += guessed
         # Code 0: the program launched without setting it; the runtime accepted that.
         if kind is not None:
             arguments.append(_argument(position, kind, size, reference, value))
     objects.argument_sets[key] = tuple(arguments)
+
+
+def _too_short(frames: Frames, index: int) -> TraceError:
+    return TraceError(located(frames.where(index), "arguments are cut off"))
 
 
 def _argument(

@@ -8,7 +8,7 @@ import pytest
 
 from gpusim.capture.contents import SMALL_BYTES, keep_contents, may_steer
 from gpusim.capture.raw_blobs import RawBlobs
-from gpusim.capture.raw_objects import Parameter
+from gpusim.capture.raw_models import ParameterRecord as Parameter
 from gpusim.trace.records import (
     Argument,
     ArgumentKind,

@@ -1,6 +1,7 @@
 """Raw logs: what is tolerated (a killed process), what is refused (damage), how it is said."""
 
 import json
+import random
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gpusim.capture.raw_frames import MAGIC, crc32c, read_frames
 from gpusim.capture.raw_layout import NO_ID, Execution, LaunchFlags, ObjectKind, Record
 from gpusim.errors import TraceError
 from gpusim.trace.records import ArgumentKind, DeviceTimes
-from gpusim.trace.writer import write_trace
+from gpusim.trace.writer import canonical_files, write_trace
 
 HEADER = struct.pack("<8sHHIIIQQ", MAGIC, 1, 0, 40, 77, 64, 1000, 2000)
 SOURCE = "a" * 64
@@ -186,8 +187,8 @@ def complaint(path: Path) -> str:
         ([OBJECTS], "holds no record of a session"),
         ([SESSION, frame(Record.KERNEL, b"{")], "damaged .*a JSON object"),
         ([SESSION, frame(Record.KERNEL, b"[" * 3000)], "damaged .*a JSON object"),
-        ([SESSION, cold(Record.KERNEL, id=0)], "incomplete .*a complete kernel record"),
-        ([SESSION, cold(Record.PROGRAM, id="x", form="source")], "incomplete"),
+        ([SESSION, cold(Record.KERNEL, id=0)], "program: wrong value .*Field required"),
+        ([SESSION, cold(Record.PROGRAM, id="x", form="source")], "id: wrong value .*'x'"),
         ([SESSION, OBJECTS, frame(Record.LAUNCH, b"\0" * 12)], "too short"),
         ([SESSION, OBJECTS, launch(0, [64], kernel=5)], "unknown kernel .*5"),
         ([SESSION, OBJECTS, launch(0, [64], dims=4)], "impossible NDRange"),
@@ -195,7 +196,11 @@ def complaint(path: Path) -> str:
         ([SESSION, OBJECTS, launch(0, [64, 0], flags=LaunchFlags.LOCAL)], "impossible NDRange"),
         ([SESSION, OBJECTS, launch(1, [64]), launch(1, [64])], "does not rise"),
         ([SESSION, OBJECTS, frame(Record.TIMES, b"\0" * 44)], "multiple of 40"),
-        ([SESSION, argument_set(0, (5, 400, NO_ID, b"abc"))], "incomplete"),
+        ([SESSION, argument_set(0, (5, 400, NO_ID, b"abc"))], "arguments are cut off"),
+        ([SESSION, frame(Record.ARGUMENTS, b"\0" * 8)], "arguments are cut off"),
+        ([SESSION, cold(Record.PROGRAM, id=0, form="weird")], "form: wrong value"),
+        ([SESSION, cold(Record.SAMPLER, id=0, normalized=1, addressing=0, filter=0)], "normalized"),
+        ([SESSION, frame(Record.NOTE, b'{"what": "\\ud800", "detail": ""}')], "damaged"),
         ([SESSION, frame(Record.NOTE, b"{}", time_ns=2**63)], "impossible time"),
         ([SESSION, b"\0\0\0\0", OBJECTS], "records follow"),
     ],
@@ -234,9 +239,10 @@ def test_missing_blob_is_named(log, tmp_path):
 
 def test_blob_names_do_not_leave_their_folder(log, tmp_path):
     program = cold(Record.PROGRAM, id=0, form="source", blob="../" * 20 + "etcp")
-    trace = log(SESSION, program)
+    with pytest.raises(TraceError, match="blob: wrong value"):
+        log(SESSION, program)
     with pytest.raises(TraceError, match=r"blob name .*64 hexadecimal digits"):
-        trace.read_blob(trace.programs[0].blob)
+        log(SESSION).read_blob("../" * 20 + "etcp")
 
 
 def test_blob_folder_does_not_leave_the_log(tmp_path):
@@ -252,3 +258,80 @@ def test_damaged_blob_is_refused(log, tmp_path):
     (tmp_path / "t.gpblobs" / SOURCE).write_bytes(b"something else")
     with pytest.raises(TraceError, match="does not match its name"):
         log(SESSION, OBJECTS).read_blob(SOURCE)
+
+
+IMAGE = {
+    "type": 0x10F1, "order": 0x10B5, "channel": 0x10DE, "width": 4, "height": 4, "depth": 0,
+    "array_size": 0, "row_pitch": 64, "slice_pitch": 0,
+}  # fmt: skip
+RECORDS = (
+    (Record.SESSION, {"shim": "1.0", "blobs": "t.gpblobs", "data": "auto", "argv": ["a"]}),
+    (Record.PLATFORM, {"id": 0, "real": {"A": 1, "B": "x"}, "presented": {"A": [1, 2]}}),
+    (Record.DEVICE, {"id": 0, "real": {"C": [["e", 1]]}, "presented": {"C": [["e", 1]]}}),
+    (Record.QUEUE, {"id": 0, "device": 0, "properties": 0, "profiled": True}),
+    (Record.PROGRAM, {"id": 0, "form": "il"}),
+    (Record.PROGRAM, {"id": 1, "form": "linked", "inputs": [0, -1], "options": "-a"}),
+    (Record.BUILD, {"program": 0, "options": "-D", "rc": 0, "headers": [["h", 0]]}),
+    (Record.KERNEL, {"id": 0, "program": 0, "name": "k", "parameters": [{"type": "int*"}]}),
+    (Record.MEMORY, {"id": 0, "flags": 1, "size": 64, "parent": None, "offset": 0}),
+    (Record.MEMORY, {"id": 1, "flags": 1, "size": 32, "parent": 0, "offset": 32}),
+    (
+        Record.MEMORY,
+        {"id": 2, "flags": 1, "size": 256, "parent": None, "offset": 0, "image": IMAGE},
+    ),
+    (Record.SAMPLER, {"id": 0, "normalized": True, "addressing": 0x1130, "filter": 0x1140}),
+    (Record.NOTE, {"what": "w", "detail": "d"}),
+)
+
+
+def mutated(value: object, rng: random.Random) -> object:
+    """Return JSON with one place changed to something else, or taken out."""
+    other = [None, -1, 2**70, "x", [], {}, True, 1.5, 0, [["y", -3]]]
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = rng.choice(sorted(value))
+        rest = {name: item for name, item in value.items() if name != key}
+        return rest if rng.random() < 0.2 else rest | {key: mutated(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.7:
+        at = rng.randrange(len(value))
+        return [*value[:at], mutated(value[at], rng), *value[at + 1 :]]
+    return rng.choice(other)
+
+
+def write_records(path: Path, rng: random.Random, victim: int) -> None:
+    """Write the records with one of them mutated; with none of them when `victim` is too large."""
+    packed = bytearray(launch(0, [64], kernel=0)[16:-4])
+    arguments = bytearray(argument_set(0, (1, 8, 1, b""), (2, 8, 2, b""))[16:-4])
+    for payload, place in ((packed, len(RECORDS)), (arguments, len(RECORDS) + 1)):
+        if victim == place:
+            payload[rng.randrange(len(payload))] = rng.randrange(256)
+    frames = [
+        frame(kind, json.dumps(mutated(values, rng) if at == victim else values).encode())
+        for at, (kind, values) in enumerate(RECORDS)
+    ]
+    frames += [frame(Record.ARGUMENTS, bytes(arguments)), frame(Record.LAUNCH, bytes(packed))]
+    path.write_bytes(HEADER + b"".join(frames))
+
+
+def test_mutated_records_never_surprise(tmp_path):
+    path = tmp_path / "t.gpraw"
+    rng = random.Random(7)
+    refused = 0
+    for _ in range(160):
+        write_records(path, rng, rng.randrange(len(RECORDS) + 2))
+        said = refusal(path)
+        refused += bool(said)
+        assert not said or said.startswith(str(path)), said
+        assert "\n" not in said
+    assert 40 < refused < 160
+    write_records(path, rng, len(RECORDS) + 2)
+    assert refusal(path) == ""
+
+
+def refusal(path: Path) -> str:
+    """Return why a log cannot become a trace; empty when it can."""
+    try:
+        trace, _ = read_raw(path)
+        canonical_files(trace, str(path))
+    except TraceError as error:
+        return str(error)
+    return ""

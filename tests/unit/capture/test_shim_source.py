@@ -229,3 +229,21 @@ def test_broken_compiler_is_passed_over(monkeypatch, tmp_path):
 def test_unknown_target():
     with pytest.raises(CaptureError, match=r"unknown target .*aarch64-linux-gnu"):
         build.build_shim("riscv64-linux-gnu")
+
+
+@pytest.mark.parametrize(
+    "entry", ["clInitLayer(149, below", "clInitLayerWithProperties(149, below"]
+)
+def test_layer_interface_of_older_and_newer_loaders(inside, entry):
+    rest = ", NULL)" if "Properties" in entry else ")"
+    out = inside(
+        "static void *below[149]; void *const *table = NULL; cl_uint n = 0, version = 0;"
+        "for (int i = 0; i < 149; i++) below[i] = (void *)no_such_call;"
+        f"cl_int rc = {entry}, &n, &table{rest};"
+        "clGetLayerInfo(0x4240, sizeof version, &version, NULL);"
+        "int mine = 0, empty = 0;"
+        "for (int i = 0; i < 149; i++) { empty += !table[i]; mine += table[i] != below[i]; }"
+        'printf("%d %u %u %d %d %d %d", rc, n, version, empty, mine,'
+        " table[SLOT_clFinish] == (void *)shim_clFinish, clDeinitLayer());"
+    )
+    assert out == "0 149 100 0 149 1 0"
