@@ -11,6 +11,7 @@ from gpusim.errors import GpusimError
 
 COMMANDS: tuple[str, ...] = (
     "capture",
+    "compare",
     "count",
     "demo",
     "device",
