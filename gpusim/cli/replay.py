@@ -99,7 +99,7 @@ def print_totals(reports: list[Report]) -> None:
             ours = [row for row in report.launches if row.kernel == kernel]
             cells.append(f"{sum(row.predicted_ps for row in ours) / 1e9:.3f}")
         rows.append((kernel, *cells))
-    n_jobs = [sum(len(row.jobs) for row in report.launches) for report in reports]
+    n_jobs = [sum(row.n_jobs for row in report.launches) for report in reports]
     rows.append(("jobs", *map(str, n_jobs)))
     rows.append(("total with host", *[f"{report.total_ms:.3f}" for report in reports]))
     columns = ("ms on the GPU", *[report.device for report in reports])

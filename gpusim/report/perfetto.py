@@ -220,6 +220,8 @@ def _flows(report: Report, slices: Sequence[Event]) -> list[Event]:
     number = 0
     for row in report.launches:
         for job in row.jobs:
+            if job.joined:
+                continue
             # The host enqueues a launch, not a job.
             found = [
                 first.get((row.index, -1 if station == "host" else job.index, station))

@@ -44,6 +44,9 @@ class JobRow:
     """Bits of the operands -> floating-point operations, a multiply-add counting two."""
     bounds_ps: Mapping[str, int] = field(default_factory=dict)
     """Bound -> time the job would take if only that bound existed."""
+    joined: bool = False
+    """Whether this is a region that runs as part of the launch's first job: its times are that
+    job's."""
     totals: Mapping[str, int] = field(default_factory=dict)
     """Totals of work (tasks, issue units, bytes moved); see `Timeline.job_totals`."""
 
@@ -76,6 +79,11 @@ class LaunchRow:
     mode: str
     bounds_checked: str
     enqueue_ps: int
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs that the device runs; regions joined to another one are none."""
+        return sum(not job.joined for job in self.jobs)
 
     @property
     def predicted_ps(self) -> int:
@@ -159,6 +167,7 @@ def _launch_json(row: LaunchRow) -> dict[str, Any]:
                 "start_ps": job.start_ps,
                 "end_ps": job.end_ps,
                 "bound": job.bound,
+                "joined": job.joined,
             }
             for job in row.jobs
         ],
@@ -249,6 +258,7 @@ def _launch_row(
                 bound=BOUNDS[int(time["bound"])],
                 float_operations=float_operations(count),
                 bounds_ps=_row(timeline.job_bounds_ps, position),
+                joined=job.joined,
                 totals=_row(timeline.job_totals, position),
             )
         )

@@ -78,7 +78,9 @@ def l2_rate(report: Report) -> Series:
 
 
 def _rate(report: Report, moved: Callable[[JobRow], int]) -> Series:
-    jobs = [job for row in report.launches for job in row.jobs if job.duration_ps > 0]
+    jobs = [
+        job for row in report.launches for job in row.jobs if job.duration_ps > 0 and not job.joined
+    ]
     if not jobs:
         return _NOTHING
     starts = np.array([job.start_ps for job in jobs], dtype=np.int64)
@@ -89,7 +91,12 @@ def _rate(report: Report, moved: Callable[[JobRow], int]) -> Series:
 
 def jobs_in_flight(report: Report) -> Series:
     """Return how many jobs are enqueued and not yet ended, over time."""
-    pairs = [(row.enqueue_ps, job.end_ps) for row in report.launches for job in row.jobs]
+    pairs = [
+        (row.enqueue_ps, job.end_ps)
+        for row in report.launches
+        for job in row.jobs
+        if not job.joined
+    ]
     if not pairs:
         return _NOTHING
     table = np.array(pairs, dtype=np.int64)

@@ -45,7 +45,7 @@ def launch_rows(report: Report) -> list[tuple[Any, ...]]:
                 row.kernel,
                 size_text(row.global_size),
                 size_text(row.local_size),
-                str(len(jobs)) if len(jobs) == 1 else f"{len(jobs)} ({detail})",
+                str(row.n_jobs) if row.n_jobs == 1 else f"{row.n_jobs} ({detail})",
                 sum(job.work_groups for job in jobs),
                 sum(job.arithmetic_instructions for job in jobs),
                 sum(job.memory_instructions for job in jobs),

@@ -123,14 +123,14 @@ def _shape_lines(a: LaunchRow, b: LaunchRow) -> list[str]:
     if shape_a != shape_b:
         chosen = " (chosen by the driver)" if b.local_size is None else ""
         lines.append(f"Work-groups of {size_text(shape_a)} -> {size_text(shape_b)}{chosen}.")
-    if len(a.jobs) != len(b.jobs):
+    if a.n_jobs != b.n_jobs:
         lines.append(_split_line("A", a))
         lines.append(_split_line("B", b))
     return lines
 
 
 def _split_line(name: str, row: LaunchRow) -> str:
-    if len(row.jobs) == 1:
+    if row.n_jobs == 1:
         return f"{name} is one job."
     local = row.jobs[0].local_size
     uneven = [
@@ -144,14 +144,15 @@ def _split_line(name: str, row: LaunchRow) -> str:
 
 def _job_lines(difference: Difference, a: LaunchRow, b: LaunchRow) -> list[str]:
     lines = []
-    for number in range(max(len(a.jobs), len(b.jobs))):
-        if number >= len(a.jobs):
-            lines.append(f"Only B has job {number}: {_job(b.jobs[number], difference.b)}.")
-        elif number >= len(b.jobs):
-            lines.append(f"Only A has job {number}: {_job(a.jobs[number], difference.a)}.")
-        elif max(len(a.jobs), len(b.jobs)) > 1:
-            ours, theirs = a.jobs[number], b.jobs[number]
-            lines.append(f"Job {number}: {_move(ours.duration_ps, theirs.duration_ps)}.")
+    jobs_a, jobs_b = ([job for job in row.jobs if not job.joined] for row in (a, b))
+    for number in range(max(len(jobs_a), len(jobs_b))):
+        if number >= len(jobs_a):
+            lines.append(f"Only B has job {number}: {_job(jobs_b[number], difference.b)}.")
+        elif number >= len(jobs_b):
+            lines.append(f"Only A has job {number}: {_job(jobs_a[number], difference.a)}.")
+        elif max(len(jobs_a), len(jobs_b)) > 1:
+            moved = _move(jobs_a[number].duration_ps, jobs_b[number].duration_ps)
+            lines.append(f"Job {number}: {moved}.")
     return lines
 
 
@@ -195,7 +196,7 @@ def _bound_lines(a: LaunchRow, b: LaunchRow) -> list[str]:
 def _bounds(row: LaunchRow) -> dict[str, int]:
     sums: dict[str, int] = {}
     for job in row.jobs:
-        if job.totals.get("tasks", 1):
+        if not job.joined:
             for name, value in job.bounds_ps.items():
                 sums[name] = sums.get(name, 0) + value
     return sums

@@ -59,7 +59,7 @@ class Group:
 
     def bounds_ps(self) -> dict[str, int]:
         """Return the bounds, summed over the jobs."""
-        return _summed(job.bounds_ps for job in self.jobs)
+        return _summed(job.bounds_ps for job in self.jobs if not job.joined)
 
     def float_operations(self) -> dict[int, int]:
         """Return floating-point operations by bits of the operands."""
@@ -77,19 +77,14 @@ class Group:
             for job in row.jobs:
                 for name, value in _job_parts(job).items():
                     parts[name] = parts.get(name, 0) + value
-            gap = row.predicted_ps - sum(job.duration_ps for job in row.jobs if _is_own(job))
+            gap = row.predicted_ps - sum(job.duration_ps for job in row.jobs if not job.joined)
             if gap > 0:
                 parts["gap"] = parts.get("gap", 0) + gap
         return parts
 
 
-def _is_own(job: JobRow) -> bool:
-    """Whether a job ran by itself; regions joined to the first one share its time."""
-    return job.index == 0 or not job.totals or job.totals.get("tasks", 1) > 0
-
-
 def _job_parts(job: JobRow) -> dict[str, int]:
-    if not _is_own(job):
+    if job.joined:
         return {}
     fixed = min(job.bounds_ps.get("launch", 0), job.duration_ps)
     others = {name: value for name, value in job.bounds_ps.items() if name != "launch"}

@@ -43,7 +43,7 @@ def section(title: str, *children: object, id_: str | None = None) -> Markup:
 
 def tiles(report: Report) -> Markup:
     """Return the headline figures."""
-    jobs = [job for row in report.launches for job in row.jobs]
+    n_jobs = sum(row.n_jobs for row in report.launches)
     busy = sum(row.predicted_ps for row in report.launches)
     weak = len(report.fitted_and_assumed)
     used = sum(report.evidence.values())
@@ -53,7 +53,7 @@ def tiles(report: Report) -> Markup:
     items = [
         ("total", duration(report.total_ps), "host and driver included"),
         ("on the GPU", duration(busy), f"{percent(busy, report.total_ps)} of the total"),
-        ("launches", count(len(report.launches)), f"became {count(len(jobs))} jobs"),
+        ("launches", count(len(report.launches)), f"became {count(n_jobs)} jobs"),
         ("rests on", f"{weak} of {used}", "figures that are assumed or fitted"),
     ]
     if tops:
@@ -155,12 +155,13 @@ def _launch_row(group: Group, whole: int, colours: Mapping[str, int]) -> Sequenc
 
 
 def _jobs_cell(group: Group) -> Markup:
-    jobs = group.first.jobs
+    jobs, n_jobs = group.first.jobs, group.first.n_jobs
     if len(jobs) == 1:
         return join("1")
     lines = [f"{size_text(job.global_size)} in {size_text(job.local_size)}" for job in jobs]
     spans = [tag("span", line, class_="line") for line in lines]
-    return join(str(len(jobs)), *(part for span in spans for part in (tag("br"), span)))
+    head = str(n_jobs) if n_jobs == len(jobs) else f"{n_jobs}, of {len(jobs)} regions"
+    return join(head, *(part for span in spans for part in (tag("br"), span)))
 
 
 def traffic_table(groups: Sequence[Group], report: Report) -> Markup:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -99,3 +100,47 @@ def test_a_failing_launch_costs_only_itself():
     assert failure.launch == 1
     assert "out_of_bounds" in failure.reason
     assert "\n" not in failure.reason
+
+
+def test_joined_regions_are_no_jobs():
+    """A Jetson runs an uneven launch as one grid; its report has two regions, one job."""
+    result = replay(saxpy_trace(n=1003), "jetson-tx2")
+    (row,) = result.launches
+    assert [job.joined for job in row.jobs] == [False, True]
+    assert row.n_jobs == 1
+    assert launch_rows(result)[0][4] == "1"
+    assert row.jobs[0].totals["work_groups"] == 16
+    assert row.jobs[1].totals["work_groups"] == 0
+
+
+def test_float_operations_by_hand(report):
+    """saxpy: one multiply-add per work-item."""
+    for launch in report.launches:
+        assert sum(job.float_operations[32] for job in launch.jobs) == 2 * 1003
+
+
+def test_figures_come_with_value_and_source(report):
+    assert [row.path for row in report.figures] == list(report.fitted_and_assumed)
+    clock = next(row for row in report.figures if row.path == "core.clock_khz")
+    assert (clock.value, clock.unit, clock.kind) == ("767", "MHz", "assumed")
+    assert all(row.value and row.source for row in report.figures)
+
+
+def test_peaks_by_hand(report):
+    """Mali-G72 MP12 at 767 MHz: 12 cores x 3 engines x 4 lanes, a multiply-add each."""
+    assert report.hardware.flops == 2 * 12 * 3 * 4 * 767_000_000
+    assert report.hardware.issue_per_s == 12 * 3 * 767_000_000
+
+
+def test_totals_are_those_of_the_counters(report):
+    jobs = [job for row in report.launches for job in row.jobs]
+    assert sum(job.totals["tasks"] for job in jobs) == report.counters["JS1_TASKS"]
+    assert sum(job.totals["warps"] for job in jobs) == report.counters["COMPUTE_WARPS"]
+
+
+def test_plot_takes_any_name_and_many_launches(report, tmp_path):
+    names = ["$x^", "_Z3foo", "\u4e2d", "<b>", *(f"kernel_{k}" for k in range(40))]
+    rows = tuple(replace(report.launches[0], kernel=name) for name in names) * 10
+    odd = replace(report, launches=rows, trace="$\\frac$")
+    plot_replays([odd, odd], tmp_path / "t.png", title="$a$ $$")
+    assert (tmp_path / "t.png").stat().st_size > 1000
