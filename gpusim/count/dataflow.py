@@ -233,6 +233,70 @@ class KernelFlow:
             return frozenset((MEMORY,))
         return frozenset()
 
+    def pointer_parameters(self, code: int) -> frozenset[int]:
+        """Return the pointer parameters that a pointer may come from; all where it is unknown."""
+        everything = frozenset(range(len(self.kernel.parameters)))
+        found: set[int] = set()
+        pending, seen = [code], set()
+        while pending:
+            value = pending.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            if BLOCK < value <= PARAMETER:
+                found.add(PARAMETER - value)
+            elif value >= 0:
+                instruction = self.instructions[value]
+                match instruction.opcode:
+                    case "getelementptr" | "bitcast" | "addrspacecast" | "freeze":
+                        pending.append(instruction.operands[0])
+                    case "phi":
+                        pending += instruction.operands[::2]
+                    case "select":
+                        pending += instruction.operands[1:]
+                    case "alloca":
+                        pass
+                    case _:
+                        return everything
+        return frozenset(found)
+
+    @cached_property
+    def written_parameters(self) -> frozenset[int]:
+        """Pointer parameters that a store or an atomic may write through."""
+        found: frozenset[int] = frozenset()
+        for instruction in self.instructions:
+            if instruction.opcode in ("store", "atomicrmw", "cmpxchg"):
+                place = 1 if instruction.opcode == "store" else 0
+                found |= self.pointer_parameters(instruction.operands[place])
+        return found
+
+    @cached_property
+    def control_parameters(self) -> frozenset[int]:
+        """Pointer parameters whose contents can reach a branch.
+
+        What is read from local or private memory may have come from any buffer that is read.
+        """
+        pending = [branch.operands[0] for branch in self.branches]
+        seen: set[int] = set()
+        direct: frozenset[int] = frozenset()
+        is_indirect = False
+        while pending:
+            code = pending.pop()
+            if code < 0 or code in seen:
+                continue
+            seen.add(code)
+            instruction = self.instructions[code]
+            if instruction.opcode in _TOUCHES_MEMORY:
+                direct |= self.pointer_parameters(instruction.operands[0])
+                is_indirect |= instruction.address_space not in (1, 2)
+            pending += instruction.operands
+        if not is_indirect:
+            return direct
+        for instruction in self.instructions:
+            if instruction.opcode in _TOUCHES_MEMORY and instruction.address_space in (1, 2):
+                direct |= self.pointer_parameters(instruction.operands[0])
+        return direct
+
     @cached_property
     def control_dependence(self) -> frozenset[str]:
         """Everything that a branch depends on; counts are a function of these alone."""

@@ -21,6 +21,7 @@ from gpusim.count.slice import (
     cell_points,
     collapsed_shape,
     expand_runs,
+    plan_of,
     prove_launch,
     value_argument,
 )
@@ -300,10 +301,11 @@ class _Request:
 
     def full(self, *, is_proven: bool) -> WorkCount:
         """Run every work-item."""
+        self._need_contents()
         self.memory.settle(self._buffers())
         policy = "proven" if is_proven else "checked"
         head, body, compile_seconds = self._ask(f"{policy}/{self.align}", {})
-        for buffer in self._buffers():
+        for buffer in self._references(plan_of(self.kernel).written_parameters):
             self.memory.mark_known(buffer)
         classes, runs = _tables(head, body)
         count = self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
@@ -372,11 +374,27 @@ class _Request:
         references = (bound.argument.ref for bound in self.job.arguments)
         return [ref for ref in references if ref is not None and ref in self.memory]
 
+    def _references(self, parameters: frozenset[int]) -> list[int]:
+        """Return the buffers bound to some parameters."""
+        by_index = {b.argument.index: b.argument.ref for b in self.job.arguments}
+        found = [by_index.get(index) for index in sorted(parameters)]
+        return [ref for ref in found if ref is not None and ref in self.memory]
+
+    def _need_contents(self) -> None:
+        """Refuse a launch whose branches read contents that nobody knows."""
+        for buffer in self._references(plan_of(self.kernel).control_parameters):
+            if not self.memory.is_usable(buffer):
+                raise CountError(
+                    located(
+                        self.label,
+                        f"its branches depend on the contents of buffer {buffer}, which the trace "
+                        "does not hold (capture with --data full)",
+                    )
+                )
+
     def _defer(self, proof: LaunchProof) -> None:
         """Leave the writes of a sliced launch to be made if somebody reads them."""
-        by_index = {b.argument.index: b.argument.ref for b in self.job.arguments}
-        written = [by_index[i] for i in sorted(proof.plan.written_parameters)]
-        buffers = [ref for ref in written if ref is not None and ref in self.memory]
+        buffers = self._references(proof.plan.written_parameters)
         if buffers:
             self.memory.defer(buffers, self._buffers(), self._run_deferred)
             for buffer in buffers:

@@ -40,9 +40,13 @@ class Memory:
     ----------
     limit_bytes : int
         All buffers together; more is an error that names this limit.
+    refuse_missing : bool
+        Whether a launch whose branches depend on contents that were neither given nor written by
+        an earlier launch is refused; otherwise they are zeros.
     """
 
-    def __init__(self, limit_bytes: int = 8 << 30) -> None:
+    def __init__(self, limit_bytes: int = 8 << 30, *, refuse_missing: bool = False) -> None:
+        self._refuses = refuse_missing
         self.serial = next(_serials)
         """Tells this object from all others of the process; `id` is used again."""
         self._limit = limit_bytes
@@ -68,7 +72,7 @@ class Memory:
         limit_bytes : int
             All buffers together.
         """
-        memory = cls(limit_bytes)
+        memory = cls(limit_bytes, refuse_missing=True)
         waiting = dict(sorted(trace.buffers.items()))
         while waiting:
             ready = [b for b in waiting.values() if b.parent is None or b.parent in memory._regions]
@@ -114,6 +118,10 @@ class Memory:
     def is_known(self, buffer: int) -> bool:
         """Whether contents were stored, given, or written by a kernel that ran."""
         return self.region(buffer).root in self._known
+
+    def is_usable(self, buffer: int) -> bool:
+        """Whether a branch may depend on the contents: they are known, or zeros will do."""
+        return not self._refuses or self.is_known(buffer)
 
     def mark_known(self, buffer: int) -> None:
         """Note that a buffer's contents are what the program would see."""

@@ -148,4 +148,5 @@ class Plan:
     root_bytes: dict[str, int] = field(default_factory=dict)
     """Of variables and private arrays."""
     written_parameters: frozenset[int] = frozenset()
-    read_parameters: frozenset[int] = frozenset()
+    control_parameters: frozenset[int] = frozenset()
+    """Pointer parameters whose contents can reach a branch."""

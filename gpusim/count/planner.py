@@ -29,6 +29,8 @@ class Planner:
     def build(self) -> Plan:
         """Return the plan; `refusal` says why when the kernel cannot be sliced."""
         plan = self.plan
+        plan.written_parameters = self.flow.written_parameters
+        plan.control_parameters = self.flow.control_parameters
         plan.refusal = self._refusal()
         if plan.refusal:
             return plan
@@ -152,7 +154,6 @@ class Planner:
 
     def _find_accesses(self) -> None:
         variables = self._variable_sizes()
-        written, read = set(), set()
         for instruction in self.flow.instructions:
             if instruction.opcode not in _ACCESSES:
                 continue
@@ -164,13 +165,7 @@ class Planner:
                     f"the address of a {instruction.opcode} is not affine in ids and arguments"
                 )
                 return
-            if pointer.root.startswith("a"):
-                parameter = int(pointer.root[1:])
-                if instruction.opcode != "load":
-                    written.add(parameter)
-                if instruction.opcode != "store":
-                    read.add(parameter)
-            elif pointer.root.startswith("@"):
+            if pointer.root.startswith("@"):
                 self.plan.root_bytes[pointer.root] = variables.get(pointer.root, 0)
             self.plan.obligations.append(
                 Obligation(
@@ -183,8 +178,6 @@ class Planner:
                 )
             )
         self.plan.obligations = list(dict.fromkeys(self.plan.obligations))
-        self.plan.written_parameters = frozenset(written)
-        self.plan.read_parameters = frozenset(read)
 
     def _variable_sizes(self) -> dict[str, int]:
         found = {}

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from gpusim.count import Memory
+from gpusim.compiler.compile import compile_kernel
+from gpusim.count import Memory, count_job
 from gpusim.errors import CountError
+from tests.unit.count.run_case import make_job
 
 
 def test_a_sub_buffer_aliases_its_parent() -> None:
@@ -63,3 +65,33 @@ def test_two_memories_do_not_mix() -> None:
     assert first.contents(0).tolist() == [1] * 4
     first.close()
     assert second.contents(0).tolist() == [2] * 4
+
+
+FIND = "__kernel void k(__global int *a, __global int *b) { if (a[get_global_id(0)]) b[0] = 1; }"
+
+
+def test_branches_on_contents_that_nobody_knows_are_refused() -> None:
+    kernel = compile_kernel(FIND, "k")
+    job, _ = make_job("k", (4,), (4,), [np.zeros(4, "i4"), np.zeros(4, "i4")])
+    memory = Memory(refuse_missing=True)
+    memory.add(0, 16)
+    memory.add(1, 16)
+    with pytest.raises(CountError, match="contents of buffer 0, which the trace does not hold"):
+        count_job(kernel, job, memory)
+    memory.write(0, 0, bytes(16))
+    assert count_job(kernel, job, memory).mode == "full"
+    assert memory.is_known(1)
+
+
+def test_what_a_launch_wrote_is_known() -> None:
+    source = "__kernel void k(__global int *b, __global int *a) { a[get_global_id(0)] = 1; }"
+    fill = compile_kernel(source, "k")
+    find = compile_kernel(FIND, "k")
+    memory = Memory(refuse_missing=True)
+    memory.add(0, 16)
+    memory.add(1, 16)
+    job, _ = make_job("k", (4,), (4,), [np.zeros(4, "i4"), np.zeros(4, "i4")])
+    assert count_job(fill, job, memory).mode == "slice"
+    assert not memory.is_known(0)
+    with pytest.raises(CountError):
+        count_job(find, job, memory)
