@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from gpusim.device import DeviceSpec, load_device
-from gpusim.errors import TraceError, located
+from gpusim.errors import DeviceError, TraceError, located
 from gpusim.pipeline import prepare
 from gpusim.report.report import Failure, LaunchRow, Report, summarise
 from gpusim.study.attribution import Attribution, attribute, n_runs
 from gpusim.study.mechanisms import MECHANISMS
 from gpusim.timing import simulate
 from gpusim.trace import Trace, load_trace
+
+FIDELITIES = ("analytic", "wave")
+"""Models that take a cost of zero and a rate beyond measure; one that steps through cycles and
+cache lines has no use for a cache of a tebibyte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +154,18 @@ def explain(
     ------
     TraceError
         If a launch does not exist or could not be replayed.
+    DeviceError
+        If the fidelity is not one of `FIDELITIES`.
     """
+    if fidelity not in FIDELITIES:
+        raise DeviceError(
+            located(
+                "fidelity",
+                "mechanisms can be switched off in the closed models only",
+                expected=" or ".join(FIDELITIES),
+                found=fidelity,
+            )
+        )
     if (launch_a is None) != (launch_b is None):
         given = f"A#{launch_a}" if launch_b is None else f"B#{launch_b}"
         raise TraceError(

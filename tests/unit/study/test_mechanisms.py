@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from gpusim.device import list_devices, load_device
+from gpusim.pipeline import prepare
+from gpusim.resources import traces_dir
 from gpusim.study.attribution import attribute, n_runs, run_times
 from gpusim.study.mechanisms import MECHANISMS, with_figures
 from gpusim.timing import simulate
+from gpusim.trace import load_trace
 from tests.unit.timing.synthetic import device, launch_work
 
 BY_NAME = {mechanism.name: mechanism for mechanism in MECHANISMS}
@@ -65,6 +68,19 @@ def test_nothing_is_left_with_every_mechanism_off(family, fidelity):
     shares = attribute(spec, works, (), fidelity=fidelity)
     assert shares.base[0] == simulate(spec, works, fidelity=fidelity).total_ps
     assert np.all(shares.nothing <= shares.base // 1000)
+
+
+@pytest.mark.parametrize("name", ["mali-t860", "mali-g72", "mali-g610", "jetson-tx2", "adreno-530"])
+def test_nothing_is_left_of_a_shipped_trace(name):
+    """The same on every family, with barriers, local memory and the host's copies."""
+    spec = load_device(name)
+    trace = load_trace(traces_dir() / "reduction.gptrace")
+    works, _ = prepare(trace, spec)
+    base = simulate(spec, works, commands=trace.commands).total_ps
+    bare, less = spec, tuple(works)
+    for mechanism in MECHANISMS:
+        bare, less = mechanism.off(bare, less)
+    assert simulate(bare, less, commands=trace.commands).total_ps <= base // 1000
 
 
 def test_shares_and_rest_add_up_to_the_time_of_run_and_launches():

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gpusim.errors import TraceError
+from gpusim.errors import DeviceError, TraceError
 from gpusim.pipeline import replay
 from gpusim.resources import traces_dir
 from gpusim.study.mechanisms import MECHANISMS
@@ -114,6 +114,11 @@ def test_bad_references_are_one_line():
         explain(trace, trace, "mali-g72", launch_a=0)
     with pytest.raises(TraceError, match=r"no such launch \(expected 0 to 0, found 7\)"):
         explain(trace, trace, "mali-g72", launch_a=7, launch_b=0)
+
+
+def test_only_closed_models_are_taken():
+    with pytest.raises(DeviceError, match=r"expected analytic or wave, found detailed"):
+        explain(saxpy_trace(), saxpy_trace(), "mali-g72", fidelity="detailed")
 
 
 def test_same_input_same_bytes():
