@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports fuzz bench wheel clean help
+.PHONY: demo test check lint types imports fuzz bench accuracy wheel clean help
 
 help:
 	@echo "make demo    make .venv, install, replay a shipped trace on two devices  (< 1 min after install)"
 	@echo "make test    lint, types, import rules and the whole test suite          (minutes)"
 	@echo "make bench   benchmarks of the hot paths (ratios measured in one run)"
+	@echo "make accuracy  run the measured files beside the checkout, rewrite docs/accuracy.md"
 	@echo "make fuzz    a long run of the mutation tests"
 	@echo "make wheel   build dist/gpusim-*.whl and run 'gpusim demo' from it alone"
 
@@ -44,6 +45,9 @@ test: check
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-only -p no:xdist
+
+accuracy: $(VENV)/.installed-dev
+	$(BIN)/python analysis/accuracy.py
 
 fuzz: $(VENV)/.installed-dev
 	GPUSIM_FUZZ=1 $(BIN)/pytest tests/property --timeout 7200
