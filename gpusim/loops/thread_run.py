@@ -52,7 +52,8 @@ from gpusim.loops._jit import loop
     CTTZ,
 ) = range(38)
 """Operation codes. Rows of code are (operation, destination, a, b, c); c is a width in bits for
-arithmetic, the source width for ZEXT, the third register for SELECT."""
+arithmetic, the source width for ZEXT, the third register for SELECT. Every block begins with a
+BLOCK row and ends with a JUMP, BRANCH or RETURN row."""
 
 OUT_OF_ROOM = 1
 OUT_OF_STEPS = 2
@@ -162,19 +163,17 @@ def _compare(operation: int, a: np.int64, b: np.int64) -> np.int64:
 
 
 @loop
-def run_threads(
+def advance(
     code: npt.NDArray[np.int64],
     edges: npt.NDArray[np.int64],
     copies: npt.NDArray[np.int64],
-    initial: npt.NDArray[np.int64],
-    inputs: npt.NDArray[np.int64],
-    first_input: int,
-    max_steps: int,
-    blocks: npt.NDArray[np.int32],
+    registers: npt.NDArray[np.int64],
+    row: int,
+    moved: npt.NDArray[np.int64],
     addresses: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
+    n_addresses: int,
 ) -> tuple[int, int]:
-    """Run work-items one after the other.
+    """Execute the block of the BLOCK row `row` for one work-item.
 
     Parameters
     ----------
@@ -185,12 +184,88 @@ def run_threads(
         Target row, first and last + 1 row of `copies` that the edge performs at once.
     copies : (n_copy, 2) int64
         Destination and source register.
+    registers : (n_register,) int64
+        Updated.
+    row : int
+    moved : (n_copy + 1,) int64
+        Scratch.
+    addresses : int64
+        Addresses touched are written from index `n_addresses` on; there must be room.
+    n_addresses : int
+
+    Returns
+    -------
+    row, n_addresses : int
+        The next block's BLOCK row, -1 = the work-item has ended.
+    """
+    row += 1
+    while True:
+        operation = code[row, 0]
+        a, b, c = code[row, 2], code[row, 3], code[row, 4]
+        if operation == BLOCK:
+            return row, n_addresses
+        if operation == ACCESS:
+            addresses[n_addresses] = registers[a]
+            n_addresses += 1
+        elif operation in (JUMP, BRANCH):
+            edge = a
+            if operation == BRANCH:
+                edge = b if registers[a] != 0 else c
+            first, last = edges[edge, 1], edges[edge, 2]
+            for i in range(first, last):
+                moved[i - first] = registers[copies[i, 1]]
+            for i in range(first, last):
+                registers[copies[i, 0]] = moved[i - first]
+            row = edges[edge, 0]
+            continue
+        elif operation == RETURN:
+            return -1, n_addresses
+        elif operation == COPY:
+            registers[code[row, 1]] = registers[a]
+        elif operation == SELECT:
+            registers[code[row, 1]] = registers[b] if registers[a] != 0 else registers[c]
+        elif operation == TRUNC:
+            registers[code[row, 1]] = _wrap(registers[a], c)
+        elif operation == ZEXT:
+            registers[code[row, 1]] = _unsigned(registers[a], c)
+        elif operation == ABS:
+            registers[code[row, 1]] = abs(registers[a])
+        elif EQ <= operation <= ULE:
+            registers[code[row, 1]] = _compare(operation, registers[a], registers[b])
+        elif operation >= POPCOUNT:
+            registers[code[row, 1]] = _count_bits(registers[a], c, operation)
+        else:
+            registers[code[row, 1]] = _arithmetic(operation, registers[a], registers[b], c)
+        row += 1
+
+
+@loop
+def run_threads(
+    code: npt.NDArray[np.int64],
+    edges: npt.NDArray[np.int64],
+    copies: npt.NDArray[np.int64],
+    initial: npt.NDArray[np.int64],
+    inputs: npt.NDArray[np.int64],
+    max_blocks: int,
+    max_block_addresses: int,
+    blocks: npt.NDArray[np.int32],
+    addresses: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> tuple[int, int]:
+    """Run work-items one after the other.
+
+    Parameters
+    ----------
+    code, edges, copies : int64
+        As :func:`advance` takes them.
     initial : (n_register,) int64
         Constants and parameters in place.
     inputs : (n_thread, n_input) int64
-        Values of the registers from `first_input` on, e.g. the ids of each work-item.
-    max_steps : int
-        Rows one work-item may execute.
+        Values of the first registers, e.g. the ids of each work-item.
+    max_blocks : int
+        Blocks one work-item may execute.
+    max_block_addresses : int
+        Most addresses that one block touches.
     blocks, addresses : (capacity,) int32 and int64
         Filled: the ids of the blocks executed and the addresses touched, in order.
     ends : (n_thread, 2) int64
@@ -206,56 +281,19 @@ def run_threads(
     n_blocks = 0
     n_addresses = 0
     for thread in range(len(inputs)):
-        for i in range(inputs.shape[1]):
-            registers[first_input + i] = inputs[thread, i]
+        registers[: inputs.shape[1]] = inputs[thread]
         row = 0
-        steps = 0
-        while True:
-            operation = code[row, 0]
-            a, b, c = code[row, 2], code[row, 3], code[row, 4]
-            steps += 1
-            if steps > max_steps:
+        first_block = n_blocks
+        while row >= 0:
+            if n_blocks - first_block >= max_blocks:
                 return thread, OUT_OF_STEPS
-            if operation == BLOCK:
-                if n_blocks >= len(blocks):
-                    return thread, OUT_OF_ROOM
-                blocks[n_blocks] = a
-                n_blocks += 1
-            elif operation == ACCESS:
-                if n_addresses >= len(addresses):
-                    return thread, OUT_OF_ROOM
-                addresses[n_addresses] = registers[a]
-                n_addresses += 1
-            elif operation in (JUMP, BRANCH):
-                edge = a
-                if operation == BRANCH:
-                    edge = b if registers[a] != 0 else c
-                first, last = edges[edge, 1], edges[edge, 2]
-                for i in range(first, last):
-                    moved[i - first] = registers[copies[i, 1]]
-                for i in range(first, last):
-                    registers[copies[i, 0]] = moved[i - first]
-                row = edges[edge, 0]
-                continue
-            elif operation == RETURN:
-                break
-            elif operation == COPY:
-                registers[code[row, 1]] = registers[a]
-            elif operation == SELECT:
-                registers[code[row, 1]] = registers[b] if registers[a] != 0 else registers[c]
-            elif operation == TRUNC:
-                registers[code[row, 1]] = _wrap(registers[a], c)
-            elif operation == ZEXT:
-                registers[code[row, 1]] = _unsigned(registers[a], c)
-            elif operation == ABS:
-                registers[code[row, 1]] = abs(registers[a])
-            elif EQ <= operation <= ULE:
-                registers[code[row, 1]] = _compare(operation, registers[a], registers[b])
-            elif operation >= POPCOUNT:
-                registers[code[row, 1]] = _count_bits(registers[a], c, operation)
-            else:
-                registers[code[row, 1]] = _arithmetic(operation, registers[a], registers[b], c)
-            row += 1
+            if n_blocks >= len(blocks) or n_addresses + max_block_addresses > len(addresses):
+                return thread, OUT_OF_ROOM
+            blocks[n_blocks] = code[row, 2]
+            n_blocks += 1
+            row, n_addresses = advance(
+                code, edges, copies, registers, row, moved, addresses, n_addresses
+            )
         ends[thread, 0] = n_blocks
         ends[thread, 1] = n_addresses
     return len(inputs), 0

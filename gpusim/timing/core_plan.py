@@ -15,6 +15,7 @@ import numpy as np
 
 from gpusim.timing.demand import THROUGHPUT, JobDemand
 from gpusim.timing.figures import GpuFigures
+from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps
 
 _ROUNDING = 1e-9
 
@@ -42,6 +43,19 @@ class CorePlan:
     core: int
     n_groups: int
     portions: tuple[Portion, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobExecution:
+    """What a job does between its first dispatch and its end, core by core."""
+
+    plans: tuple[CorePlan, ...]
+    first_task_ps: int
+    """From the first dispatch to the first issue on a core."""
+    dispatch_ps: int
+    """From the first dispatch to the earliest end of the last task."""
+    flush_ps: int
+    """To write back what the job leaves dirty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +93,16 @@ def segment_rates(demand: JobDemand) -> list[SegmentRate]:
             )
         )
     return rates
+
+
+def execute(demand: JobDemand, figures: GpuFigures) -> JobExecution:
+    """Return how the cores run a job at the `wave` fidelity."""
+    return JobExecution(
+        plans=tuple(plan_cores(demand, figures)),
+        first_task_ps=first_task_ps(figures),
+        dispatch_ps=dispatch_ps(demand, figures),
+        flush_ps=flush_ps(demand, figures),
+    )
 
 
 def plan_cores(demand: JobDemand, figures: GpuFigures) -> list[CorePlan]:

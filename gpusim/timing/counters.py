@@ -52,6 +52,11 @@ def counters(
         "driver.interrupt_accesses": activity.n_interrupts * host.accesses_per_interrupt,
     }
     if gpu.family in ("maxwell", "pascal"):
+        caches = {
+            "l1tex__t_requests.sum": total["l1_lookups"],
+            "lts__t_requests.sum": total["l2_lookups"],
+            "lts__t_requests_lookup_miss.sum": total["l2_misses"],
+        }
         return {
             "sm__cycles_elapsed.sum": slot_cycles * gpu.n_cores,
             "sm__cycles_active.sum": core_cycles,
@@ -61,6 +66,7 @@ def counters(
             "lts__t_bytes.sum": total["l2_read_bytes"] + total["l2_write_bytes"],
             "dram__bytes_read.sum": total["dram_read_bytes"],
             "dram__bytes_write.sum": total["dram_write_bytes"],
+            **(caches if total["l1_lookups"] else {}),
             **driver,
         }
     shared = {
@@ -74,6 +80,14 @@ def counters(
         "L2_EXT_READ_BEATS": -(-total["dram_read_bytes"] // _BEAT_BYTES),
         "L2_EXT_WRITE_BEATS": -(-total["dram_write_bytes"] // _BEAT_BYTES),
     }
+    if total["l1_lookups"]:
+        memory |= {
+            "L1_ANY_LOOKUP": total["l1_lookups"],
+            "L1_MISS": total["l1_misses"],
+            "L2_ANY_LOOKUP": total["l2_lookups"],
+            "L2_MISS": total["l2_misses"],
+            "MMU_REQUESTS": total["tlb_misses"],
+        }
     if not gpu.has_warps:
         core = {
             "COMPUTE_THREADS": total["work_items"],

@@ -67,6 +67,11 @@ class JobWork:
     flushed_bytes: int
     """Part of the written bytes that stays in L2 until the flush at the job's end."""
     tlb_misses: int
+    l1_lookups: int = 0
+    """Lines looked up; 0 where the model does not follow single accesses."""
+    l1_misses: int = 0
+    l2_lookups: int = 0
+    l2_misses: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +126,7 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
         group_items=job.group_items,
         registers=cost.registers,
         has_barrier=count.kernel.has_barrier,
-        local_bytes=_local_bytes(job, count),
+        local_bytes=local_bytes(job, count),
     )
     traffic = estimate_traffic(job, count, figures, resident)
     issued = _unit_executions(count, job.group_items, figures)
@@ -163,7 +168,7 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
     )
 
 
-def _local_bytes(job: Job, count: WorkCount) -> int:
+def local_bytes(job: Job, count: WorkCount) -> int:
     """Return the local memory of one group: variables of the kernel and local arguments."""
     arguments = sum(bound.size_bytes for bound in job.arguments if bound.argument.kind == "local")
     return count.kernel.local_memory_bytes + arguments

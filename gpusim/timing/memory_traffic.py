@@ -269,6 +269,8 @@ class _JobTraffic:
         """Return the lines that L2 reads from and writes to external memory."""
         figures = self._figures
         buffers = self._buffer_bytes()
+        if l1_loads + l1_stores == 0:
+            return 0.0, 0.0
         if buffers <= figures.l2_size_bytes:
             once = min(1.0, buffers / figures.fill_bytes / (l1_loads + l1_stores))
             return l1_loads * once, l1_stores * once

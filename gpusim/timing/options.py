@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIDELITIES = ("analytic", "wave")
+FIDELITIES = ("analytic", "wave", "detailed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

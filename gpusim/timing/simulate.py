@@ -15,6 +15,7 @@ from gpusim.errors import DeviceError, located
 from gpusim.timing.analytic import job_durations
 from gpusim.timing.bounds import job_bounds
 from gpusim.timing.command_order import CommandOrder
+from gpusim.timing.core_plan import JobExecution, execute
 from gpusim.timing.counters import Activity, counters
 from gpusim.timing.demand import JobDemand, JobWork, launch_demand
 from gpusim.timing.figures import GpuFigures, HostFigures, read_gpu, read_host
@@ -62,7 +63,7 @@ def simulate(
     commands : sequence of Command
         The other commands of the trace (finish, reads, flushes...).
     fidelity : str
-        ``analytic`` or ``wave``.
+        ``analytic``, ``wave`` or ``detailed``.
     options : SimulationOptions, optional
 
     Returns
@@ -89,9 +90,12 @@ def simulate(
     host = read_host(device, evidence)
     submissions = _demands(launches, gpu)
     steps = host_program(launches, commands, host_gaps=options.host_gaps)
-    run = (_run_wave if fidelity == "wave" else _run_analytic)(
-        launches, submissions, steps, gpu, host, options
-    )
+    if fidelity == "analytic":
+        run = _run_analytic(launches, submissions, steps, gpu, host, options)
+    else:
+        executions = _executions(device, fidelity, launches, submissions, gpu, evidence)
+        submissions = [tuple(demand for demand, _ in jobs) for jobs in executions]
+        run = _run_machine(launches, executions, steps, gpu, host, options)
     return _timeline(device, fidelity, launches, submissions, run, gpu, host, evidence)
 
 
@@ -111,16 +115,43 @@ def _demands(launches: Sequence[LaunchWork], gpu: GpuFigures) -> list[tuple[JobD
     return result
 
 
-def _run_wave(
+def _executions(
+    device: DeviceSpec,
+    fidelity: str,
     launches: Sequence[LaunchWork],
     submissions: Sequence[tuple[JobDemand, ...]],
+    gpu: GpuFigures,
+    evidence: Evidence,
+) -> list[tuple[tuple[JobDemand, JobExecution], ...]]:
+    """Return what each job does on the cores; equal launches share one result."""
+    model = None
+    if fidelity == "detailed":
+        # Numba is slow to import, and only this fidelity needs it.
+        from gpusim.timing.detailed_execution import DetailedModel
+
+        model = DetailedModel(device, gpu, evidence)
+    known: dict[int, tuple[JobDemand, JobExecution]] = {}
+    result = []
+    for work, jobs in zip(launches, submissions, strict=True):
+        for demand in jobs:
+            if id(demand) not in known:
+                known[id(demand)] = (
+                    (demand, execute(demand, gpu)) if model is None else model.execute(work, demand)
+                )
+        result.append(tuple(known[id(demand)] for demand in jobs))
+    return result
+
+
+def _run_machine(
+    launches: Sequence[LaunchWork],
+    executions: Sequence[tuple[tuple[JobDemand, JobExecution], ...]],
     steps: Sequence[Step],
     gpu: GpuFigures,
     host: HostFigures,
     options: SimulationOptions,
 ) -> _Run:
     names = [(work.launch.index, work.launch.kernel) for work in launches]
-    machine = Machine(gpu, host, options, submissions, names)
+    machine = Machine(gpu, host, options, executions, names)
     outcome = machine.run(steps)
     return _Run(
         total_ps=outcome.total_ps,

@@ -90,8 +90,7 @@ class ThreadProgram:
     initial: npt.NDArray[np.int64]
     """Registers with constants in place; those of parameters and sizes are set per job."""
     names: dict[str, int]
-    """Register of each input, size and parameter (``parameter3``)."""
-    first_input: int
+    """Register of each input, size and parameter (``parameter3``); inputs come first."""
     sites: npt.NDArray[np.void]
     """(n_site,) ACCESS_SITE in program order; only known ones appear in the address stream."""
     block_sites: tuple[npt.NDArray[np.int64], ...] = field(repr=False)
@@ -163,7 +162,6 @@ class _Builder:
             copies=copies,
             initial=initial,
             names={name: r for name, r in self._registers.items() if isinstance(name, str)},
-            first_input=0,
             sites=sites,
             block_sites=tuple(
                 np.array([numbers[i] for i in members], dtype=np.int64)

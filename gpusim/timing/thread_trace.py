@@ -13,8 +13,8 @@ from gpusim.lower.job import Job
 from gpusim.timing.thread_program import ThreadProgram
 from gpusim.timing.work_item_ids import ID_NAMES, job_sizes, parameter_values, work_item_ids
 
-MAX_STEPS = 50_000_000
-"""Rows of the program one work-item may execute; a kernel that needs more is not traced."""
+MAX_BLOCKS = 10_000_000
+"""Blocks one work-item may execute; a kernel that needs more is not traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,8 @@ def trace_threads(
         program.copies,
         registers,
         inputs,
-        program.first_input,
-        MAX_STEPS,
+        MAX_BLOCKS,
+        max((len(sites) for sites in program.block_sites), default=0),
         blocks,
         addresses,
         ends,

@@ -1,4 +1,4 @@
-"""The `wave` fidelity: SimPy processes for host, driver, interrupts, job slot, cores and memory.
+"""SimPy processes for host, driver, interrupts, job slot, cores and memory: `wave`, `detailed`.
 
 Events are per call, per job and per batch of equal waves on a core: a launch costs
 O(jobs x cores x segments) events however many work-groups it has.
@@ -12,11 +12,11 @@ from typing import Any
 
 import simpy
 
-from gpusim.timing.core_plan import CorePlan, plan_cores
+from gpusim.timing.core_plan import CorePlan, JobExecution
 from gpusim.timing.demand import JobDemand
 from gpusim.timing.dram_share import DramShare
 from gpusim.timing.figures import GpuFigures, HostFigures
-from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps, start_ps
+from gpusim.timing.fixed_costs import start_ps
 from gpusim.timing.options import SimulationOptions
 from gpusim.timing.program import Step, StepKind
 from gpusim.timing.recorder import Recorder
@@ -33,6 +33,7 @@ class Submission:
     launch_index: int
     name: str
     demand: JobDemand
+    execution: JobExecution
     ended: simpy.Event
     start_ps: int = 0
     end_ps: int = 0
@@ -78,7 +79,7 @@ class Machine:
         gpu: GpuFigures,
         host: HostFigures,
         options: SimulationOptions,
-        submissions: Sequence[Sequence[JobDemand]],
+        submissions: Sequence[Sequence[tuple[JobDemand, JobExecution]]],
         launches: Sequence[tuple[int, str]],
     ) -> None:
         """Prepare to run launches.
@@ -87,7 +88,7 @@ class Machine:
         ----------
         gpu, host : GpuFigures, HostFigures
         options : SimulationOptions
-        submissions : sequence of sequence of JobDemand
+        submissions : sequence of sequence of (JobDemand, JobExecution)
             Jobs of each launch.
         launches : sequence of (int, str)
             Index in the trace and kernel name of each launch.
@@ -105,15 +106,15 @@ class Machine:
                     launch_index=index,
                     name=name,
                     demand=demand,
+                    execution=execution,
                     ended=self.env.event(),
                 )
-                for demand in demands
+                for demand, execution in demands
             ]
             for position, (demands, (index, name)) in enumerate(
                 zip(submissions, launches, strict=True)
             )
         ]
-        self._plans: dict[int, list[CorePlan]] = {}
         self._to_driver = simpy.Store(self.env)
         self._in_slot = simpy.Store(self.env)
         self._completed: list[Submission] = []
@@ -218,13 +219,14 @@ class Machine:
             job.start_ps = self.env.now
             yield self.env.timeout(start_ps(self._gpu))
             began = self.env.now
-            plans = self._plan(job.demand)
+            plans = job.execution.plans
             cores = [self.env.process(self._core(job, plan)) for plan in plans]
-            dispatched = self.env.timeout(dispatch_ps(job.demand, self._gpu))
+            dispatched = self.env.timeout(job.execution.dispatch_ps)
             yield simpy.AllOf(self.env, [*cores, dispatched])
-            if sum(portion.dram_bytes for plan in plans for portion in plan.portions) > 0:
+            work = job.demand.work
+            if work.dram_read_bytes + work.dram_write_bytes:
                 self._note("dram", job.name, began, job.launch, job.job)
-            yield self.env.timeout(flush_ps(job.demand, self._gpu))
+            yield self.env.timeout(job.execution.flush_ps)
             job.end_ps = self._idle_since_ps = self.env.now
             self._note("job_slot[1]", job.name, job.start_ps, job.launch, job.job)
             self._completed.append(job)
@@ -239,14 +241,8 @@ class Machine:
             self._note("job_slot[1]", "power up", began)
             self.outcome.n_powered_up += 1
 
-    def _plan(self, demand: JobDemand) -> list[CorePlan]:
-        """Return the plan of a job; equal launches share one demand and so one plan."""
-        if id(demand) not in self._plans:
-            self._plans[id(demand)] = plan_cores(demand, self._gpu)
-        return self._plans[id(demand)]
-
     def _core(self, job: Submission, plan: CorePlan) -> Process:
-        yield self.env.timeout(first_task_ps(self._gpu))
+        yield self.env.timeout(job.execution.first_task_ps)
         weight = sum(portion.dram_bytes for portion in plan.portions)
         track = f"shader_core[{plan.core}]"
         began = self.env.now

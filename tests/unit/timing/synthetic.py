@@ -238,6 +238,8 @@ def launch_work(
     arguments = tuple(
         Argument(index=i, kind=ArgumentKind.BUFFER, size_bytes=8, ref=i + 1) for i in range(2)
     )
+    value = max(trips, 0).to_bytes(8, "little")
+    arguments += (Argument(index=2, kind=ArgumentKind.VALUE, size_bytes=8, value=value),)
     launch = Launch(
         index=index,
         seq=index,

@@ -1,0 +1,124 @@
+"""The hardware figures of the detailed model, in GPU cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpusim.device.quantity import Evidence
+from gpusim.device.spec import DeviceSpec
+from gpusim.loops.cache_sets import empty_caches
+from gpusim.loops.core_run import CoreFigures
+from gpusim.loops.memory_system import N_COUNTS, MemoryFigures, MemoryState
+
+_SHARED_TLB_WAYS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailedFigures:
+    """Figures of cores and memory, plus the shapes of the caches."""
+
+    core: CoreFigures
+    """Per-job fields hold placeholders."""
+    memory: MemoryFigures
+    min_task_threads: int
+    l1_lines: int
+    l1_ways: int
+    l2_lines: int
+    l2_ways: int
+    l2_slices: int
+    tlb_entries: int
+    shared_tlb_entries: int
+
+
+def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> DetailedFigures:
+    """Read the figures through the evidence log."""
+    core, l1, l2, tlb = device.core, device.l1, device.l2, device.tlb
+    dram, manager = device.dram, device.job_manager
+    line = int(evidence(l2.sector_bytes))
+    width = int(evidence(core.warp_width))
+    n_cores = int(evidence(core.n_shader_cores))
+    bytes_per_s = evidence(dram.peak_bytes_per_s) * evidence(dram.efficiency)
+    cycles_per_ps = clock_khz / 10**9
+    return DetailedFigures(
+        core=CoreFigures(
+            n_cores=n_cores,
+            width=width,
+            n_pipes=int(evidence(core.n_arithmetic_pipes)),
+            bound_to_pipe=width > 1,
+            n_slots=1,
+            max_groups=int(evidence(core.max_work_groups)),
+            whole_groups=False,
+            units_per_group=1,
+            group_items=1,
+            groups_per_task=1,
+            create_cycles=width / float(evidence(core.thread_create_per_cycle)),
+            dispatch_cycles=float(evidence(manager.task_dispatch_cycles)),
+            start_cycles=float(evidence(manager.task_start_cycles)),
+            blocks_on_access=width == 1,
+            restart_cycles=float(evidence(core.load_store_restart_cycles)),
+            line_bytes=line,
+            sector_bytes=int(evidence(l1.sector_bytes)),
+            bytes_per_cycle=float(evidence(l1.bytes_per_cycle)),
+            texture_cycles=1.0 / float(evidence(core.texture_per_cycle)),
+            local_on_chip=int(evidence(core.local_memory_bytes)) > 0,
+            local_banks=max(1, int(evidence(core.local_memory_banks))),
+            local_latency=float(evidence(core.local_memory_latency_cycles)),
+            local_bytes=1,
+            barrier_cycles=float(evidence(core.barrier_cycles)),
+            in_flight=max(1, int(evidence(core.messages_in_flight))),
+            unknown_lines=1,
+        ),
+        memory=MemoryFigures(
+            line_bytes=line,
+            page_bytes=int(evidence(tlb.page_bytes)),
+            l1_latency=float(evidence(l1.hit_latency_cycles)),
+            l1_writes_through=evidence(l1.write_policy) == "write_through",
+            l1_outstanding=int(evidence(l1.outstanding_misses)),
+            l2_latency=max(
+                0.0, float(evidence(l2.hit_latency_cycles) - evidence(l1.hit_latency_cycles))
+            ),
+            port_cycles=line / float(evidence(l2.bytes_per_cycle)),
+            l2_outstanding=int(evidence(l2.outstanding_misses)),
+            tlb_hit_cycles=float(evidence(tlb.shared_hit_cycles)),
+            walk_accesses=int(evidence(tlb.walk_accesses)),
+            dram_latency=float(evidence(dram.latency_ps)) * cycles_per_ps,
+            dram_cycles=line / bytes_per_s * 10**12 * cycles_per_ps,
+            page_seed=1,
+        ),
+        min_task_threads=int(evidence(manager.min_task_threads)),
+        l1_lines=int(evidence(l1.size_bytes)) // line,
+        l1_ways=int(evidence(l1.ways)),
+        l2_lines=int(evidence(l2.size_bytes)) // line,
+        l2_ways=int(evidence(l2.ways)),
+        l2_slices=int(evidence(l2.n_slices)),
+        tlb_entries=int(evidence(tlb.entries)),
+        shared_tlb_entries=int(evidence(tlb.shared_entries)),
+    )
+
+
+def memory_state(figures: DetailedFigures) -> MemoryState:
+    """Return cold caches and idle servers."""
+    n_cores = figures.core.n_cores
+    slices = figures.l2_slices
+    shared_ways = _SHARED_TLB_WAYS if figures.shared_tlb_entries else 0
+    return MemoryState(
+        l1=empty_caches(n_cores, figures.l1_lines, figures.l1_ways),
+        l2=empty_caches(slices, figures.l2_lines // slices, figures.l2_ways),
+        tlb=empty_caches(n_cores, figures.tlb_entries, figures.tlb_entries),
+        shared_tlb=empty_caches(1, figures.shared_tlb_entries, max(1, shared_ways))
+        if shared_ways
+        else empty_caches(1, 0, 0),
+        clock=np.zeros(1, dtype=np.int64),
+        now=np.zeros(1),
+        port_free=np.zeros(n_cores),
+        slice_free=np.zeros(slices),
+        walker_free=np.zeros(n_cores),
+        dram_free=np.zeros(1),
+        l1_flight=np.zeros((n_cores, figures.memory.l1_outstanding)),
+        l1_turn=np.zeros(n_cores, dtype=np.int64),
+        l2_flight=np.zeros(figures.memory.l2_outstanding),
+        l2_turn=np.zeros(1, dtype=np.int64),
+        counts=np.zeros(N_COUNTS, dtype=np.int64),
+    )
