@@ -76,10 +76,10 @@ def run_case(case: Case, kernel: KernelIR | None = None, mode: str = "full") -> 
     try:
         job = job_of(case, bind(data, memory))
         count = count_job(kernel, job, memory, mode=mode, where=case.file)
+        indices = [i for i, value in enumerate(data.args) if isinstance(value, np.ndarray)]
+        memory.settle(indices)
         buffers = {
-            index: memory.view(index).view(value.dtype).copy()
-            for index, value in enumerate(data.args)
-            if isinstance(value, np.ndarray)
+            index: memory.view(index).view(data.args[index].dtype).copy() for index in indices
         }
     finally:
         memory.close()
