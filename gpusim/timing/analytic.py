@@ -36,8 +36,15 @@ def job_durations(demands: Sequence[JobDemand], figures: GpuFigures) -> npt.NDAr
     longest = np.maximum.reduceat(rows["longest"], starts)
     moved = np.add.reduceat(rows["n_groups"] * rows["dram_bytes"], starts)
     core = np.maximum(np.maximum(steady, longest), moved * figures.dram_ps_per_byte)
-    dispatched = np.array([dispatch_ps(demand, figures) for demand in demands])
-    fixed = np.array([flush_ps(demand, figures) for demand in demands]) + start_ps(figures)
+    # Launches of equal work share a demand: its fixed costs are computed once.
+    fixed = {id(demand): demand for demand in demands}
+    costs = {
+        key: (dispatch_ps(demand, figures), flush_ps(demand, figures))
+        for key, demand in fixed.items()
+    }
+    dispatched, flushed = np.array([costs[id(demand)] for demand in demands]).T
     in_cores = np.rint(core).astype(np.int64) + first_task_ps(figures)
-    durations: npt.NDArray[np.int64] = np.maximum(in_cores, dispatched) + fixed
+    durations: npt.NDArray[np.int64] = (
+        np.maximum(in_cores, dispatched) + flushed + start_ps(figures)
+    )
     return durations

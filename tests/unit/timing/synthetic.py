@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from gpusim.compiler.extract import kernel_from_module
+from gpusim.compiler import kernel_from_bitcode
 from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.count.work_count import WorkCount
 from gpusim.device import load_device
@@ -199,7 +199,7 @@ def kernel_ir(*, loads: int = 2, stores: int = 1, has_barrier: bool = False) -> 
             "",
         ]
     )
-    return kernel_from_module(text.encode(), "made_up", where="made-up")
+    return kernel_from_bitcode(text.encode(), "made_up", where="made-up")
 
 
 def kernel_cost(*, issue: float = 10.0, load_store: float = 3.0, registers: int = 4) -> KernelCost:
