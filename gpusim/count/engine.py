@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
 from gpusim.count.limits import Limits
-from gpusim.count.process import WorkerProcess, shared_worker
+from gpusim.count.session import current_session
 from gpusim.count.simt import efficiency, sample_groups
 from gpusim.count.slice import (
     LaunchProof,
@@ -41,72 +40,6 @@ _MAX_REMEMBERED = 10_000
 
 _rows: dict[tuple[object, ...], npt.NDArray[np.int64]] = {}
 """Rows of slices by everything that they depend on."""
-
-
-class _Session:
-    """What the current worker process has been told."""
-
-    def __init__(self, worker: WorkerProcess) -> None:
-        self.worker = worker
-        self._generation = -1
-        self._kernels: set[str] = set()
-        self._metas: dict[tuple[str, str], dict[str, Any]] = {}
-        self._mapped: tuple[int, int] | None = None
-
-    def _refresh(self) -> None:
-        self.worker.ensure()
-        if self.worker.generation != self._generation:
-            self._generation = self.worker.generation
-            self._kernels.clear()
-            self._metas.clear()
-            self._mapped = None
-
-    def load(
-        self, kernel: KernelIR, variant: str, limits: Limits, where: str
-    ) -> tuple[str, dict[str, Any], float]:
-        """Compile a variant in the worker; returns its key, description and the seconds it took."""
-        self._refresh()
-        key = hashlib.sha256(f"{kernel.name}\n{kernel.text}".encode()).hexdigest()
-        found = self._metas.get((key, variant))
-        if found is not None:
-            return key, found, 0.0
-        if key not in self._kernels:
-            self.worker.ask(
-                {"op": "kernel", "kernel": key, "name": kernel.name, "text": kernel.text},
-                seconds=limits.compile_seconds,
-                where=where,
-                limit="Limits.compile_seconds",
-            )
-            self._kernels.add(key)
-        head, _ = self.worker.ask(
-            {"op": "load", "kernel": key, "variant": variant},
-            seconds=limits.compile_seconds,
-            where=where,
-            limit="Limits.compile_seconds",
-        )
-        self._metas[key, variant] = head["meta"]
-        return key, head["meta"], head["seconds"]
-
-    def map(self, memory: Memory, where: str) -> None:
-        """Make the worker see a trace's buffers."""
-        self._refresh()
-        wanted = (memory.serial, memory.size_bytes)
-        if self._mapped != wanted:
-            self.worker.ask(
-                {"op": "map", "bytes": memory.size_bytes},
-                seconds=30,
-                handle=memory.handle,
-                where=where,
-            )
-            self._mapped = wanted
-
-
-_sessions: dict[int, _Session] = {}
-
-
-def _session() -> _Session:
-    worker = shared_worker()
-    return _sessions.setdefault(id(worker), _Session(worker))
 
 
 def _check_shape(job: Job, limits: Limits, where: str) -> None:
@@ -267,7 +200,7 @@ class _Request:
 
     def _ask(self, variant: str, extra: dict[str, Any]) -> tuple[dict[str, Any], bytes, float]:
         """Have the worker run a variant of the kernel; (answer, arrays, seconds to compile)."""
-        session = _session()
+        session = current_session()
         key, meta, compile_seconds = session.load(self.kernel, variant, self.limits, self.label)
         _check_memory(meta, self.job, self.limits, self.label)
         session.map(self.memory, self.label)

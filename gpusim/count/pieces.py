@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
+from gpusim.count.intervals import Range
 from gpusim.count.plan import FIRST_FREE_ATOM, GROUP_ATOM, LOCAL_ATOM
 from gpusim.count.prover import Prover
-from gpusim.count.ranges import Range
 
 _MAX_BOXES = 512
 _MAX_CELLS = 1024

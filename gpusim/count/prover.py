@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gpusim.count.intervals import UNBOUNDED, Range, RawForm
 from gpusim.count.plan import FIRST_FREE_ATOM, Branch, Leaf, Tree
-from gpusim.count.ranges import UNBOUNDED, Range, Ranges, RawForm
+from gpusim.count.ranges import Ranges
 
 _WALKS = 4
 

@@ -7,6 +7,7 @@ as not proven, never as an error.
 
 from __future__ import annotations
 
+from gpusim.count.intervals import UNBOUNDED, Range, RawForm, combine, negated, opaque_range
 from gpusim.count.plan import (
     GROUP_ATOM,
     LOCAL_ATOM,
@@ -14,16 +15,11 @@ from gpusim.count.plan import (
     Plan,
 )
 
-UNBOUNDED = 1 << 200
 _DEPTH = 3
 """Facts used one after another on one form: a guard per dimension."""
 _WIDTH = 3
 """Eliminations tried further at each step."""
 _MAX_FACTS = 24
-
-RawForm = tuple[int, tuple[tuple[int, int], ...]]
-"""(constant, ((atom, coefficient), ...)) with all numbers known."""
-Range = tuple[int, int]
 
 
 class Ranges:
@@ -164,9 +160,9 @@ class Ranges:
             record = self.plan.atoms[atom]
             step = self._step(atom)
             assert step is not None
-            form = _combine(form, self.forms[record.first], coefficient, drop=atom)
+            form = combine(form, self.forms[record.first], coefficient, drop=atom)
             count = (0, ((self.plan.loop_atoms[record.loop], step),))
-            form = _combine(form, count, coefficient)
+            form = combine(form, count, coefficient)
         return form
 
     def _simplify(self, form: RawForm) -> RawForm:
@@ -180,7 +176,7 @@ class Ranges:
                     if block in self._reachable
                 }
                 if len(ways) == 1 and self._hold(record.needs):
-                    form = _combine(form, self.forms[ways.pop()], coefficient, drop=atom)
+                    form = combine(form, self.forms[ways.pop()], coefficient, drop=atom)
                 continue
             if record.operation != "div":
                 continue
@@ -188,7 +184,7 @@ class Ranges:
             d = divisor[0]
             if d > 0 and dividend[0] % d == 0 and all(c % d == 0 for _, c in dividend[1]):
                 exact = (dividend[0] // d, tuple((a, c // d) for a, c in dividend[1]))
-                form = _combine(form, exact, coefficient, drop=atom)
+                form = combine(form, exact, coefficient, drop=atom)
         return form
 
     def _step(self, atom: int) -> int | None:
@@ -287,7 +283,7 @@ class Ranges:
 
     def _tighten(self, facts: list[RawForm], unequal: list[RawForm]) -> list[RawForm]:
         """Use ``form != 0`` where the form is known to be at most, or at least, 0."""
-        sides = [side for form in unequal for side in (form, _negated(form))]
+        sides = [side for form in unequal for side in (form, negated(form))]
         return facts + [(s[0] + 1, s[1]) for s in sides if self._high(s, facts, 1) == 0]
 
     def _range_at(self, form: RawForm, block: int) -> Range:
@@ -297,7 +293,7 @@ class Ranges:
         facts = self._usable_facts(form, block)
         if facts:
             high = min(high, self._high(form, facts, _DEPTH))
-            low = max(low, -self._high(_negated(form), facts, _DEPTH))
+            low = max(low, -self._high(negated(form), facts, _DEPTH))
         return low, high
 
     def _high(self, form: RawForm, facts: list[RawForm], depth: int) -> int:
@@ -314,7 +310,7 @@ class Ranges:
                     continue
                 # |factor| * form - |coefficient| * fact has no such atom and bounds it from above.
                 scaled = (form[0] * abs(factor), tuple((a, c * abs(factor)) for a, c in form[1]))
-                rest = _combine(scaled, fact, -abs(coefficient))
+                rest = combine(scaled, fact, -abs(coefficient))
                 high = self.box_range(rest)[1]
                 found.append((high // abs(factor), position, rest, abs(factor)))
         # The eliminations that look best are followed further.
@@ -358,66 +354,7 @@ class Ranges:
         for candidate in candidates:
             facts = self._usable_facts(candidate, block)
             reached_high = reached_high or self._high(candidate, facts, _DEPTH) <= high
-            reached_low = reached_low or -self._high(_negated(candidate), facts, _DEPTH) >= low
+            reached_low = reached_low or -self._high(negated(candidate), facts, _DEPTH) >= low
             if reached_low and reached_high:
                 return True
         return False
-
-
-def _negated(form: RawForm) -> RawForm:
-    return (-form[0], tuple((atom, -c) for atom, c in form[1]))
-
-
-def _combine(a: RawForm, b: RawForm, factor: int, drop: int = -1) -> RawForm:
-    """Return a + factor * b, without the atom `drop` of a."""
-    terms: dict[int, int] = {atom: c for atom, c in a[1] if atom != drop}
-    for atom, c in b[1]:
-        terms[atom] = terms.get(atom, 0) + factor * c
-    return (a[0] + factor * b[0], tuple((atom, c) for atom, c in terms.items() if c))
-
-
-def opaque_range(operation: str, ranges: list[Range]) -> Range:
-    """Return the range of an opaque operation's result.
-
-    Parameters
-    ----------
-    operation : str
-        ``union``, ``min``, ``max``, ``abs``, ``bit``, ``mul``, ``div``, ``rem``, ``low``,
-        ``mask``, ``align``, ``or``, or ``word32`` (any word of this width, signed), ``uword32``.
-    ranges : list
-        Ranges of its operands.
-    """
-    if "word" in operation:
-        bits = int(operation.rpartition("word")[2])
-        is_signed = operation[0] != "u"
-        return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if is_signed else (0, (1 << bits) - 1)
-    lows, highs = [r[0] for r in ranges], [r[1] for r in ranges]
-    match operation:
-        case "union":
-            return min(lows), max(highs)
-        case "min":
-            return min(lows), min(highs)
-        case "max":
-            return max(lows), max(highs)
-        case "abs":
-            return 0, max(abs(lows[0]), abs(highs[0]))
-        case "bit":
-            return 0, 1
-        case "mul":
-            corners = [x * y for x in ranges[0] for y in ranges[1]]
-            return min(corners), max(corners)
-        case "div":
-            divisor = lows[1]
-            return (0, 0) if divisor <= 0 else (lows[0] // divisor, highs[0] // divisor)
-        case "rem":
-            divisor = lows[1]
-            return (0, 0) if divisor <= 0 else (0, min(highs[0], divisor - 1))
-        case "low" | "mask":
-            is_plain = operation == "low" and lows[0] >= 0 and highs[0] <= highs[1]
-            return ranges[0] if is_plain else (0, highs[1])
-        case "align":
-            return lows[0] & lows[1], highs[0] & lows[1]
-        case "or":
-            # a | b has no bit above both, and is at most a + b.
-            return max(lows), min((1 << max(highs).bit_length()) - 1, sum(highs))
-    return (-UNBOUNDED, UNBOUNDED)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.count.intervals import Range
 from gpusim.count.pieces import Axis, cut_axes
 from gpusim.count.plan import Plan
 from gpusim.count.planner import plan_kernel
 from gpusim.count.prover import Prover
-from gpusim.count.ranges import Range
 
 if TYPE_CHECKING:
     from gpusim.compiler.kernel_ir import KernelIR
