@@ -37,7 +37,7 @@ def inside(tmp_path_factory):
     def run(statements: str, data: bytes = b"") -> str:
         source = folder / "inside.c"
         source.write_text(f'#include "shim.c"\nint main(void) {{ {statements} return 0; }}\n')
-        flags = ["-std=gnu11", "-fvisibility=hidden"]
+        flags = ["-O0", "-std=gnu11", "-fvisibility=hidden"]
         subprocess.run(
             [*STRICT_GCC, *flags, str(source), "-o", str(folder / "inside"), "-ldl"], check=True
         )
@@ -112,18 +112,21 @@ def test_record_types_agree(inside):
 
 def test_checksums_agree_with_their_definitions(inside):
     random.seed(4)
-    for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000):
-        data = random.randbytes(size)
-        out = inside(
-            "static unsigned char data[4096]; size_t n = fread(data, 1, sizeof data, stdin);"
-            "unsigned char digest[32]; char hex[65]; crc32c_prepare();"
-            "digest_of(data, n, digest); hex_digest(digest, hex);"
-            'printf("%s %u", hex, crc32c(data, n));',
-            data,
-        )
-        digest, crc = out.split()
-        assert digest == hashlib.sha256(data).hexdigest()
-        assert int(crc) == crc_by_bit(data)
+    # Lengths in bytes, one behind the other: around the blocks of SHA-256 and the steps of the CRC.
+    parts = [random.randbytes(size) for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000)]
+    out = inside(
+        "static unsigned char data[4096]; unsigned char digest[32]; char hex[65];"
+        "if (fread(data, 1, sizeof data, stdin) == 0) return 1; crc32c_prepare(); size_t at = 0;"
+        f"static const size_t sizes[] = {{{', '.join(str(len(part)) for part in parts)}}};"
+        "for (size_t i = 0; i < COUNT(sizes); at += sizes[i++]) {"
+        " digest_of(data + at, sizes[i], digest); hex_digest(digest, hex);"
+        ' printf("%s %u\\n", hex, crc32c(data + at, sizes[i])); }',
+        b"".join(parts),
+    )
+    for part, line in zip(parts, out.splitlines(), strict=True):
+        digest, crc = line.split()
+        assert digest == hashlib.sha256(part).hexdigest()
+        assert int(crc) == crc_by_bit(part)
 
 
 def test_batched_crc_agrees_with_its_definition():
@@ -140,23 +143,26 @@ def test_batched_crc_agrees_with_its_definition():
     assert crc_by_bit(b"123456789") == 0xE3069283
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "words"),
-    [
-        ("kernel void a() { get_global_size(0); } kernel void b() { barrier(1); }", "a", 1),
-        ("kernel void a() { get_global_size(0); } kernel void b() { barrier(1); }", "b", 2),
-        ("int f() { return get_local_id(0); } __kernel void a() { f(); }", "a", 2),
-        ("kernel void a(local int *t) { if (1) { t[0] = 1; } }", "a", 2),
-        ("kernel void a() { x.local_size = 1; get_global_id(0); }", "a", 0),
-        ("kernel void NAME(a)() { get_local_id(0); } kernel void b() {}", "gone", 2),
-        ("kernel __attribute__((reqd_work_group_size(1, 1, 1))) void a () {}", "a", 0),
-    ],
+KERNELS = (
+    ("kernel void a() { get_global_size(0); } kernel void b() { barrier(1); }", "a", 1),
+    ("kernel void a() { get_global_size(0); } kernel void b() { barrier(1); }", "b", 2),
+    ("int f() { return get_local_id(0); } __kernel void a() { f(); }", "a", 2),
+    ("kernel void a(local int *t) { if (1) { t[0] = 1; } }", "a", 2),
+    ("kernel void a() { x.local_size = 1; get_global_id(0); }", "a", 0),
+    ("kernel void NAME(a)() { get_local_id(0); } kernel void b() {}", "gone", 2),
+    ("kernel __attribute__((reqd_work_group_size(1, 1, 1))) void a () {}", "a", 0),
 )
-def test_what_a_kernel_sees_of_its_ndrange(inside, text, name, words):
-    # 1: the whole NDRange, 2: its work-group; decides how a non-uniform launch is executed.
-    out = inside(f'static const char t[] = "{text}";'
-                 f'printf("%u", words_of_kernel(t, sizeof t - 1, "{name}"));')  # fmt: skip
-    assert int(out) == words
+"""Text, kernel, what it sees: 1 = the whole NDRange, 2 = its work-group."""
+
+
+def test_what_a_kernel_sees_of_its_ndrange(inside):
+    # Decides how a non-uniform launch is executed.
+    calls = (
+        f'{{ static const char t[] = "{text}";'
+        f' printf("%u ", words_of_kernel(t, sizeof t - 1, "{name}")); }}'
+        for text, name, _ in KERNELS
+    )
+    assert [int(word) for word in inside("".join(calls)).split()] == [item[2] for item in KERNELS]
 
 
 def test_parameters_from_the_text(inside):
