@@ -340,6 +340,9 @@ def main() -> None:
             head, body = answer(worker, request, list(handles))
         except CountError as error:
             head, body = {"error": str(error)}, b""
+        except RuntimeError as error:
+            # LLVM's linker, e.g. a function that this machine's C library lacks.
+            head, body = {"error": " ".join(str(error).split())[:300]}, b""
         except MemoryError:
             head, body = {"error": "out of memory", "memory": True}, b""
         wire.send(channel, head, body)
