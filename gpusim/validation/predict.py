@@ -95,7 +95,7 @@ def predict_task(task: Task, *, device: str, fidelity: str) -> Outcome:
         )
     except GpusimError as error:
         return Outcome(reason=str(error))
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:
         # A bug of ours in one record must not take the others with it.
         return Outcome(reason=f"internal error: {type(error).__name__}: {error}")
     result, roofline = best
