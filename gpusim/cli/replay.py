@@ -23,7 +23,7 @@ def replay_command(
     device: list[str] = typer.Option(
         ..., "--device", help="Device model: an id or a YAML file; repeat to compare."
     ),
-    fidelity: str = typer.Option("wave", help="analytic or wave."),
+    fidelity: str = typer.Option("wave", help="analytic, wave or detailed."),
     perfetto: Path | None = typer.Option(None, help="Write the timeline as Perfetto JSON."),
     html: Path | None = typer.Option(None, help="Write a page that explains the result."),
     plot: Path | None = typer.Option(None, help="Write a plot of the jobs (PNG, SVG, PDF)."),

@@ -140,7 +140,7 @@ def _header(report: Report) -> Markup:
         tag("p", described),
         tag(
             "p",
-            "Simulated, not measured: see ",
+            f"Simulated with the {report.fidelity} model, not measured: see ",
             tag("a", "what this rests on", href="#evidence"),
             ".",
         ),

@@ -13,6 +13,7 @@ from gpusim.report import page_html, write_html
 from gpusim.report.page.groups import SHOWN_ONE_BY_ONE, Group, launch_groups, shown_groups
 from gpusim.report.page.markup import Markup, join, number, short, tag, text
 from gpusim.resources import traces_dir
+from gpusim.timing import FIDELITIES
 from tests.traces import saxpy_trace
 
 HOSTILE = "</title></style></script><script>alert(1)</script>\"' onload=x &amp;\u202e\x00]]>"
@@ -204,10 +205,11 @@ def test_ragged_timelines_stay_small(report):
     assert len(page_html(changed)) < 2_000_000
 
 
-@pytest.mark.parametrize("fidelity", ["wave", "analytic"])
+@pytest.mark.parametrize("fidelity", FIDELITIES)
 @pytest.mark.parametrize("name", ["mali-t860", "jetson-nano", "adreno-530"])
 def test_every_family_has_a_page(name, fidelity):
-    Page(page_html(replay(traces_dir() / "reduction.gptrace", name, fidelity=fidelity)))
+    page = Page(page_html(replay(traces_dir() / "reduction.gptrace", name, fidelity=fidelity)))
+    assert f"Simulated with the {fidelity} model, not measured" in page.text
 
 
 def test_nothing_replayed_is_said():

@@ -12,6 +12,7 @@ from gpusim.pipeline import replay
 from gpusim.report import write_perfetto
 from gpusim.report.perfetto import _lanes, trace_events
 from gpusim.resources import traces_dir
+from gpusim.timing import FIDELITIES
 from gpusim.timing.timeline import SPAN
 from tests.traces import saxpy_trace
 from tests.unit.report.trace_event_rules import check_trace_events, ps
@@ -22,7 +23,7 @@ def report():
     return replay(saxpy_trace(n=1003, kernels=("saxpy", "saxpy")), "mali-g72")
 
 
-@pytest.mark.parametrize("fidelity", ["wave", "analytic"])
+@pytest.mark.parametrize("fidelity", FIDELITIES)
 @pytest.mark.parametrize("name", ["mali-g72", "mali-t860", "jetson-tx2"])
 def test_a_shipped_trace_obeys_the_format(name, fidelity):
     result = replay(traces_dir() / "reduction.gptrace", name, fidelity=fidelity)
