@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from gpusim.compiler.cache import (
-    content_key,
-    read_entry,
-    unpack_kernel,
-    write_entry,
-)
+from gpusim.compiler.cache import content_key, read_entry, write_entry
 from gpusim.compiler.clang import clang_to_ir, front_end_version
 from gpusim.compiler.kernel_ir import KernelIR, Parameter
 from gpusim.compiler.options import FrontEndOptions, parse_options
+from gpusim.compiler.packing import unpack_kernel
 from gpusim.compiler.process import WORKERS
 from gpusim.errors import CompileError, located
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpusim.compiler.kernel_ir import Loop
+from gpusim.compiler.kernel_parts import Loop
 
 
 def reverse_post_order(successors: Sequence[Sequence[int]]) -> list[int]:

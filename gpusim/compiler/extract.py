@@ -1,13 +1,13 @@
-"""A program's IR, or ready bitcode -> `KernelIR`; runs in the worker process."""
+"""A program's IR, or ready bitcode -> one kernel's code; runs in the worker process."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpusim.compiler.builtins.catalogue import SYNCHRONISING
-from gpusim.compiler.ir_reader import read_kernel
-from gpusim.compiler.kernel_ir import KernelIR
+from gpusim.compiler.ir_reader import KernelCode, read_kernel
 from gpusim.compiler.kernel_module import kernel_module, ready_module
 from gpusim.compiler.mangling import demangle
 from gpusim.compiler.normalise import normalise, parse, strip_annotations
@@ -17,7 +17,18 @@ from gpusim.errors import CompileError, located
 _MODULE_ID = re.compile(r"^; ModuleID.*\n|^source_filename.*\n", re.MULTILINE)
 
 
-def kernel_from_program(text: str, kernel: str, *, where: str) -> KernelIR:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedKernel:
+    """What a `KernelIR` is made of."""
+
+    signature: KernelSignature
+    code: KernelCode
+    has_barrier: bool
+    text: str
+    """Normalised IR."""
+
+
+def kernel_from_program(text: str, kernel: str, *, where: str) -> ExtractedKernel:
     """Normalise one kernel of a program.
 
     Parameters
@@ -31,8 +42,7 @@ def kernel_from_program(text: str, kernel: str, *, where: str) -> KernelIR:
 
     Returns
     -------
-    KernelIR
-        Without ``pipeline``, ``key`` and ``source_lines``.
+    ExtractedKernel
 
     Raises
     ------
@@ -59,7 +69,7 @@ def _program(text: str, where: str) -> ProgramText:
     return ProgramText(text, where=where)
 
 
-def kernel_from_module(data: bytes, kernel: str, *, where: str) -> KernelIR:
+def kernel_from_module(data: bytes, kernel: str, *, where: str) -> ExtractedKernel:
     """Read a kernel out of ready bitcode or IR text, as it is.
 
     Raises
@@ -76,27 +86,12 @@ def kernel_from_module(data: bytes, kernel: str, *, where: str) -> KernelIR:
     return _kernel(clean, lines, signature, where=where)
 
 
-def _kernel(text: str, lines: list[int], signature: KernelSignature, *, where: str) -> KernelIR:
+def _kernel(
+    text: str, lines: list[int], signature: KernelSignature, *, where: str
+) -> ExtractedKernel:
     text = _MODULE_ID.sub("", text)
-    arrays = read_kernel(text, signature.name, lines, where=where)
-    names = {found.name for callee in arrays.callees if (found := demangle(callee))}
-    return KernelIR(
-        name=signature.name,
-        parameters=signature.parameters,
-        opcodes=arrays.opcodes,
-        types=arrays.types,
-        callees=arrays.callees,
-        predicates=arrays.predicates,
-        block_names=arrays.block_names,
-        instructions=arrays.instructions,
-        operand_start=arrays.operand_start,
-        operands=arrays.operands,
-        operand_text=arrays.operand_text,
-        edges=arrays.edges,
-        loops=arrays.loops,
-        local_memory_bytes=arrays.local_memory_bytes,
-        private_memory_bytes=arrays.private_memory_bytes,
-        has_barrier=bool(names & SYNCHRONISING),
-        required_local_size=signature.required_local_size,
-        text=text,
+    code = read_kernel(text, signature.name, lines, where=where)
+    names = {found.name for callee in code.callees if (found := demangle(callee))}
+    return ExtractedKernel(
+        signature=signature, code=code, has_barrier=bool(names & SYNCHRONISING), text=text
     )

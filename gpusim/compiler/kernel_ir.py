@@ -11,8 +11,27 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-ADDRESS_SPACES = {0: "private", 1: "global", 2: "constant", 3: "local", 4: "generic"}
-"""SPIR address space numbers."""
+from gpusim.compiler.kernel_parts import (
+    ADDRESS_SPACES,
+    BLOCK,
+    CONSTANT,
+    PARAMETER,
+    Loop,
+    Parameter,
+    ValueType,
+)
+
+__all__ = [
+    "ADDRESS_SPACES",
+    "BLOCK",
+    "CONSTANT",
+    "INSTRUCTION",
+    "PARAMETER",
+    "KernelIR",
+    "Loop",
+    "Parameter",
+    "ValueType",
+]
 
 INSTRUCTION = np.dtype(
     [
@@ -32,56 +51,6 @@ INSTRUCTION = np.dtype(
         ("element_type", np.int32),
     ]
 )
-
-CONSTANT = -1
-"""Operand code: an immediate; its text is in `operand_text`."""
-PARAMETER = -1000
-"""Operand codes ``PARAMETER - i`` mean kernel parameter i; ``BLOCK - b`` a branch target."""
-BLOCK = -1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueType:
-    """A first-class type: ``i32``, ``<4 x float>``, ``ptr addrspace(1)``..."""
-
-    kind: str
-    """``int``, ``float``, ``pointer``, ``void``, ``label`` or ``aggregate``."""
-    bits: int
-    """Of one lane; a pointer has 64."""
-    lanes: int = 1
-    address_space: int = 0
-    """Of a pointer."""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A kernel parameter as the OpenCL source declares it."""
-
-    name: str
-    type_name: str
-    """OpenCL spelling, e.g. ``float*``, ``uint``, ``image2d_t``."""
-    kind: str
-    """``buffer`` (global or constant pointer), ``local``, ``image``, ``sampler``, ``value``."""
-    size_bytes: int
-    """Of a by-value parameter; 8 for pointers."""
-    address_space: int = 0
-    access: str = "none"
-    """Image access qualifier."""
-    is_const: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loop:
-    """A natural loop."""
-
-    header: int
-    parent: int
-    """Index of the enclosing loop, -1 = outermost."""
-    depth: int
-    blocks: tuple[int, ...]
-    """All blocks, those of inner loops included."""
-    latches: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

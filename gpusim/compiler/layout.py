@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from gpusim.compiler.kernel_ir import ValueType
+from gpusim.compiler.kernel_parts import ValueType
 
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _INTEGER = re.compile(r"i(\d+)$")

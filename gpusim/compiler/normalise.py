@@ -13,7 +13,7 @@ from typing import Any
 from gpusim.compiler import division, memory_intrinsics
 from gpusim.compiler.builtins.catalogue import ATTRIBUTES, call_attributes
 from gpusim.compiler.generic_pointers import has_generic, resolve_generic
-from gpusim.compiler.ir_reader import KernelArrays, read_kernel
+from gpusim.compiler.ir_reader import KernelCode, read_kernel
 from gpusim.compiler.layout import end_of_group
 from gpusim.compiler.private_arrays import blocking_loops, mark_for_unrolling
 from gpusim.errors import CompileError, located
@@ -42,6 +42,11 @@ def _llvm() -> Any:
     for option in LLVM_OPTIONS:
         llvm.set_option("gpusim", option)
     return llvm
+
+
+def load_llvm() -> None:
+    """Load and initialise LLVM before the first request needs it."""
+    _machine()
 
 
 @cache
@@ -180,7 +185,7 @@ def _promote_private_arrays(text: str, kernel: str, *, where: str) -> str:
     return text
 
 
-def _read(text: str, kernel: str, *, where: str) -> KernelArrays:
+def _read(text: str, kernel: str, *, where: str) -> KernelCode:
     clean, _ = strip_annotations(text)
     return read_kernel(clean, kernel, [], where=where)
 

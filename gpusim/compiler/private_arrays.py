@@ -9,11 +9,10 @@ the source has them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import product
 
-import numpy as np
-
-from gpusim.compiler.ir_reader import KernelArrays
+from gpusim.compiler.ir_reader import KernelCode
 from gpusim.compiler.layout import size_and_align
 
 _REGISTER_BYTES = 1024
@@ -27,22 +26,21 @@ _NODE = re.compile(r"^!(\d+) = ", re.MULTILINE)
 _INTEGER = re.compile(r"-?\d+")
 
 
-def blocking_loops(kernel: KernelArrays) -> set[int]:
+def blocking_loops(kernel: KernelCode) -> set[int]:
     """Return the latch blocks of the loops whose counters index a private array.
 
     Parameters
     ----------
-    kernel : KernelArrays
+    kernel : KernelCode
 
     Returns
     -------
     set of int
         Block indices; empty when no unrolling would help.
     """
-    instructions = kernel.instructions
-    opcode = [kernel.opcodes[code] for code in instructions["opcode"]]
+    opcode = [kernel.opcodes[row.opcode] for row in kernel.instructions]
     operands = [
-        kernel.operands[start:end].tolist()
+        kernel.operands[start:end]
         for start, end in zip(kernel.operand_start[:-1], kernel.operand_start[1:], strict=True)
     ]
     private = _candidates(kernel, opcode)
@@ -55,7 +53,7 @@ def blocking_loops(kernel: KernelArrays) -> set[int]:
         if opcode[number] != "getelementptr":
             continue
         for counter in _counters(operands[number][1:], opcode, operands):
-            loop = header_of.get(int(instructions["block"][counter]))
+            loop = header_of.get(kernel.instructions[counter].block)
             if loop is not None:
                 marked.add(loop)
     return {
@@ -65,25 +63,25 @@ def blocking_loops(kernel: KernelArrays) -> set[int]:
     }
 
 
-def _affordable(kernel: KernelArrays, marked: set[int], opcode: list[str]) -> list[int]:
+def _affordable(kernel: KernelCode, marked: set[int], opcode: list[str]) -> list[int]:
     """Return the loops, inner ones first, whose bodies unrolled together stay below the limit."""
-    copies = np.ones(len(kernel.block_names), np.float64)
-    size = np.bincount(kernel.instructions["block"], minlength=len(copies))
+    copies = [1.0] * len(kernel.block_names)
+    size = Counter(row.block for row in kernel.instructions)
     chosen = []
     for number in sorted(marked, key=lambda loop: -kernel.loops[loop].depth):
-        blocks = list(kernel.loops[number].blocks)
-        more = copies.copy()
-        more[blocks] *= _trip_count(kernel, number, opcode)
-        if more[blocks] @ size[blocks] <= _UNROLLED_INSTRUCTIONS:
-            copies = more
+        blocks = kernel.loops[number].blocks
+        trips = _trip_count(kernel, number, opcode)
+        if sum(trips * copies[block] * size[block] for block in blocks) <= _UNROLLED_INSTRUCTIONS:
+            for block in blocks:
+                copies[block] *= trips
             chosen.append(number)
     return chosen
 
 
-def _trip_count(kernel: KernelArrays, number: int, opcode: list[str]) -> float:
+def _trip_count(kernel: KernelCode, number: int, opcode: list[str]) -> float:
     """Return about how often a loop that counts between constants runs, 1 for any other."""
     loop = kernel.loops[number]
-    latch = np.flatnonzero(kernel.instructions["block"] == loop.latches[0])[-1]
+    latch = max(n for n, row in enumerate(kernel.instructions) if row.block == loop.latches[0])
     comparison = kernel.operands[kernel.operand_start[latch]]
     if opcode[latch] != "br" or comparison < 0 or opcode[comparison] != "icmp":
         return 1
@@ -92,9 +90,9 @@ def _trip_count(kernel: KernelArrays, number: int, opcode: list[str]) -> float:
     ]
     bounds = [int(text) for text in texts if _INTEGER.fullmatch(text)]
     best = 1.0
-    for phi in np.flatnonzero(kernel.instructions["block"] == loop.header):
-        if opcode[phi] != "phi":
-            break
+    for phi, row in enumerate(kernel.instructions):
+        if row.block != loop.header or opcode[phi] != "phi":
+            continue
         inputs = range(kernel.operand_start[phi], kernel.operand_start[phi + 1])
         starts = [int(t) for i in inputs if _INTEGER.fullmatch(t := kernel.operand_text[i])]
         for code in kernel.operands[inputs.start : inputs.stop]:
@@ -107,12 +105,12 @@ def _trip_count(kernel: KernelArrays, number: int, opcode: list[str]) -> float:
     return best
 
 
-def _candidates(kernel: KernelArrays, opcode: list[str]) -> set[int]:
+def _candidates(kernel: KernelCode, opcode: list[str]) -> set[int]:
     """Return the allocas that fit into registers together, the smallest first."""
     sizes = []
     for number, name in enumerate(opcode):
         if name == "alloca":
-            text = kernel.types[kernel.instructions["element_type"][number]].text
+            text = kernel.types[kernel.instructions[number].element_type].text
             # Only the sum knows the size of a structure.
             size = kernel.private_memory_bytes if "%" in text else size_and_align(text, {})[0]
             sizes.append((size, number))

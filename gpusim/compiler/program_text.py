@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gpusim.compiler.kernel_ir import Parameter
+from gpusim.compiler.kernel_parts import Parameter
 from gpusim.compiler.layout import (
     end_of_group,
     end_of_type,

@@ -58,18 +58,17 @@ def _list_kernels(payload: bytes, where: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _compile(payload: bytes, head: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    from gpusim.compiler.cache import pack_kernel
     from gpusim.compiler.extract import kernel_from_module, kernel_from_program
+    from gpusim.compiler.packing import pack_kernel
 
     if head["task"] == "bitcode":
         kernel = kernel_from_module(payload, head["kernel"], where=head["where"])
     else:
         text = payload.decode("utf-8", "replace")
         kernel = kernel_from_program(text, head["kernel"], where=head["where"])
-    kernel = dataclasses.replace(
-        kernel, pipeline=head["pipeline"], key=head["key"], source_lines=tuple(head["source"])
+    return {}, pack_kernel(
+        kernel, pipeline=head["pipeline"], key=head["key"], source_lines=head["source"]
     )
-    return {}, pack_kernel(kernel)
 
 
 def _answer(head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
@@ -88,6 +87,10 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.setrecursionlimit(10_000)
+    # While the parent runs clang; a request would otherwise wait for it.
+    from gpusim.compiler.normalise import load_llvm
+
+    load_llvm()
     while (message := receive(requests)) is not None:
         head, payload = _answer(*message)
         send(replies, head, payload)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from gpusim.compiler import compile_kernel
-from gpusim.compiler.ir_reader import read_kernel
-from gpusim.compiler.kernel_ir import BLOCK, CONSTANT, PARAMETER, KernelIR
+from gpusim.compiler.extract import ExtractedKernel
+from gpusim.compiler.ir_reader import Instruction, read_kernel
+from gpusim.compiler.kernel_ir import (
+    BLOCK,
+    CONSTANT,
+    INSTRUCTION,
+    PARAMETER,
+    KernelIR,
+    Parameter,
+)
 from gpusim.compiler.layout import access_bytes, size_and_align, split_list, value_type
+from gpusim.compiler.packing import pack_kernel, unpack_kernel
+from gpusim.compiler.program_text import KernelSignature
 from gpusim.errors import CompileError
 
 MODULE = """\
@@ -65,8 +78,38 @@ call load ret
 """
 
 
-def arrays() -> object:
-    return read_kernel(MODULE, "k", [], where="x")
+def arrays() -> KernelIR:
+    """Return the module above on the way that a kernel takes from the worker to its user."""
+    parameters = tuple(Parameter(name=n, type_name="", kind="", size_bytes=8) for n in "abc")
+    kernel = ExtractedKernel(
+        signature=KernelSignature("k", parameters, (4, 2, 1)),
+        code=read_kernel(MODULE, "k", [7, 0, 9], where="x"),
+        has_barrier=True,
+        text=MODULE,
+    )
+    payload = pack_kernel(kernel, pipeline="p", key="q", source_lines=["kernel", "}"])
+    return unpack_kernel(payload)
+
+
+def test_what_is_not_code_survives_packing() -> None:
+    kernel = arrays()
+    assert kernel.instructions.dtype == INSTRUCTION
+    assert kernel.instructions.dtype.names == Instruction._fields
+    assert kernel.instructions["line"].tolist()[:4] == [7, 0, 9, 0]
+    assert [item.name for item in kernel.parameters] == ["a", "b", "c"]
+    assert (kernel.name, kernel.text, kernel.pipeline, kernel.key) == ("k", MODULE, "p", "q")
+    assert kernel.source_lines == ("kernel", "}")
+    assert kernel.required_local_size == (4, 2, 1)
+    assert kernel.has_barrier
+    assert kernel.loops[0].blocks == (1,)
+
+
+def test_the_worker_does_not_load_numpy() -> None:
+    code = (
+        "import sys; from gpusim.compiler import worker, normalise, extract, packing;"
+        "normalise.load_llvm(); sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_instructions_by_hand() -> None:
@@ -125,7 +168,7 @@ def test_memory_accesses_by_hand() -> None:
     assert predicates == ["olt", "umax"]
 
 
-def operands(kernel: object, number: int) -> list[tuple[int, str]]:
+def operands(kernel: KernelIR, number: int) -> list[tuple[int, str]]:
     start, end = kernel.operand_start[number : number + 2]
     texts = kernel.operand_text[start:end]
     return list(zip(kernel.operands[start:end].tolist(), texts, strict=True))

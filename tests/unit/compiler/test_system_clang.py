@@ -8,6 +8,7 @@ from gpusim.compiler import clang as front_end
 from gpusim.compiler.clang import Clang
 from gpusim.compiler.extract import kernel_from_program
 from gpusim.compiler.options import parse_options
+from gpusim.compiler.packing import pack_kernel, unpack_kernel
 from gpusim.errors import CompileError
 from tests.conftest import need
 from tests.unit.compiler.test_normalise import ACCUMULATE, LIBRARY, accesses
@@ -30,7 +31,8 @@ def test_the_system_clang_gives_the_same_kind_of_ir(monkeypatch: pytest.MonkeyPa
     for clang in clangs:
         monkeypatch.setattr(front_end, "find_clang", lambda clang=clang: clang)
         text = front_end.clang_to_ir(ACCUMULATE, parse_options("", where="x"), {}, where="x")
-        kernel = kernel_from_program(text, "k", where="x")
+        extracted = kernel_from_program(text, "k", where="x")
+        kernel = unpack_kernel(pack_kernel(extracted, pipeline="", key="", source_lines=[]))
         assert set(accesses(kernel, in_loops=True)) == {("load", 1, 4)}
         options = parse_options("-cl-std=CL2.0", where="x")
         text = front_end.clang_to_ir(LIBRARY, options, {}, where="x")
