@@ -201,7 +201,10 @@ class _Stages:
         return self.programs[number]
 
     def count(self, kernel: KernelIR, job: Job, launch: Launch) -> WorkCount:
-        """Count a job, or return the count of an equal one whose contents don't matter."""
+        """Count a job; equal ones whose contents don't matter share one WorkCount.
+
+        Each is counted all the same: a kernel that accumulates changes its buffers every time.
+        """
         from gpusim.count.engine import count_job
 
         key = (
@@ -216,13 +219,9 @@ class _Stages:
             job.work_dim,
             tuple(_argument_key(bound.argument, bound.size_bytes) for bound in job.arguments),
         )
-        if key not in self.slices:
-            where = f"{self.trace.name}: launch {launch.index} ({launch.kernel})"
-            count = count_job(kernel, job, self.memory, limits=self.limits, where=where)
-            if count.mode != "slice":
-                return count
-            self.slices[key] = count
-        return self.slices[key]
+        where = f"{self.trace.name}: launch {launch.index} ({launch.kernel})"
+        count = count_job(kernel, job, self.memory, limits=self.limits, where=where)
+        return self.slices.setdefault(key, count) if count.mode == "slice" else count
 
     def transfer(self, command: Command) -> None:
         """Apply a recorded transfer to the buffer contents."""
@@ -242,6 +241,8 @@ class _Stages:
             memory.fill(target, command.offset_bytes, command.size_bytes, content)
         elif command.kind in (CommandKind.WRITE, CommandKind.UNMAP) and content is not None:
             memory.write(target, command.offset_bytes, content)
+        elif command.kind in (CommandKind.WRITE, CommandKind.FILL):
+            memory.mark_unknown(target)
 
 
 def _argument_key(argument: Argument, size_bytes: int) -> tuple[object, ...]:

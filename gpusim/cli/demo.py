@@ -31,7 +31,7 @@ def demo_command(
     from gpusim.cli.replay import exit_on_failures, print_report, print_totals
     from gpusim.errors import OutputError, located
     from gpusim.pipeline import replay
-    from gpusim.report import plot_replays, write_perfetto, write_tables
+    from gpusim.report import plot_replays, write_html, write_perfetto, write_tables
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,10 @@ def demo_command(
     for report in reports:
         timeline = out / f"timeline-{report.device}.json"
         write_perfetto(report, timeline)
+        page = out / f"replay-{report.device}.html"
+        write_html(report, page)
         write_tables(report, [out / f"metrics-{report.device}.csv"])
-        written += [timeline, out / f"metrics-{report.device}.csv"]
+        written += [page, timeline, out / f"metrics-{report.device}.csv"]
     typer.echo("\nwritten:")
     for path in written:
         typer.echo(f"  {path}")

@@ -127,6 +127,10 @@ class Memory:
         """Note that a buffer's contents are what the program would see."""
         self._known.add(self.region(buffer).root)
 
+    def mark_unknown(self, buffer: int) -> None:
+        """Note that the program stored something whose bytes nobody kept."""
+        self._known.discard(self.region(buffer).root)
+
     def defer(
         self, written: Iterable[int], touched: Iterable[int], run: Callable[[], None]
     ) -> None:

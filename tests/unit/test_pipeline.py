@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from gpusim.device import load_device
 from gpusim.errors import DeviceError
 from gpusim.pipeline import prepare, replay
+from gpusim.trace.records import Command, CommandKind
 from tests.traces import saxpy_trace
 
 
@@ -32,6 +34,53 @@ def test_a_binary_program_is_a_failure_of_its_launches_only():
     report = replay(replace(trace, programs=programs), "mali-g72")
     assert not report.launches
     assert "expected source, found binary" in report.failures[0].reason
+
+
+GATHER = """
+__kernel void gather(__global const int* index, __global float* y) {
+  for (int i = 0; i < index[get_global_id(0)]; ++i) y[get_global_id(0)] += 1.0f;
+}
+"""
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_contents_that_steer_a_branch_must_have_been_stored(stored):
+    """A write whose bytes were not kept makes the contents unknown, never zero."""
+    trace = saxpy_trace(n=64)
+    blobs = {hashlib.sha256(data).hexdigest(): data for data in (GATHER.encode(), b"\2\0\0\0" * 64)}
+    source, content = blobs
+    write = Command(
+        seq=0,
+        kind=CommandKind.WRITE,
+        queue=0,
+        target=0,
+        size_bytes=256,
+        content=content if stored else None,
+    )
+    launch = replace(
+        trace.launches[0],
+        seq=1,
+        kernel="gather",
+        arguments=trace.launches[0].arguments[:2],
+    )
+    buffers = {0: replace(trace.buffers[0], content=content), 1: trace.buffers[1]}
+    report = replay(
+        replace(
+            trace,
+            programs={0: replace(trace.programs[0], blob=source)},
+            buffers=buffers,
+            commands=(write,),
+            launches=(launch,),
+            read_blob=blobs.__getitem__,
+        ),
+        "mali-g72",
+    )
+    if stored:
+        (row,) = report.launches
+        # per work-item: the index on each of three checks (y may alias it), y twice a round
+        assert row.jobs[0].memory_instructions == 64 * (3 + 2 * 2)
+    else:
+        assert "buffer" in report.failures[0].reason
 
 
 def test_progress_ends_at_the_number_of_launches():
