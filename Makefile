@@ -41,10 +41,10 @@ imports: $(VENV)/.installed-dev
 check: lint types imports
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/bench
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-only -p no:xdist
+	$(BIN)/pytest tests/bench --benchmark-enable -p no:xdist
 
 accuracy: $(VENV)/.installed-dev
 	$(BIN)/python analysis/accuracy.py

@@ -112,10 +112,15 @@ def prepare(
     done = 0
     for step in steps:
         if isinstance(step, Command):
-            stage.transfer(step)
+            try:
+                stage.transfer(step)
+            except GpusimError as error:
+                failures.append(
+                    Failure(launch=-1, kernel=step.name or step.kind.value, reason=str(error))
+                )
             continue
         # A launch that the runtime refused never ran; one of no work-items does nothing.
-        if step.result_code == 0 and min(step.global_size) > 0:
+        if step.result_code == 0 and 0 not in step.global_size:
             try:
                 works.append(stage.work(step))
             except GpusimError as error:
@@ -142,6 +147,7 @@ class _Stages:
 
     @classmethod
     def of(cls, trace: Trace, device: DeviceSpec, limits: Limits | None) -> _Stages:
+        from gpusim.count.limits import Limits
         from gpusim.count.memory import Memory
         from gpusim.lower import AddressMap
 
@@ -149,7 +155,7 @@ class _Stages:
             trace=trace,
             device=device,
             limits=limits,
-            memory=Memory.from_trace(trace),
+            memory=Memory.from_trace(trace, (limits or Limits()).memory_bytes),
             addresses=AddressMap.from_trace(trace, device),
         )
 

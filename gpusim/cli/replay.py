@@ -110,9 +110,8 @@ def exit_on_failures(reports: list[Report]) -> None:
     """Name every launch that failed on stderr; exit 2 if there was one."""
     failures = [(report.device, failure) for report in reports for failure in report.failures]
     for name, failure in failures:
-        typer.echo(
-            f"gpusim: {name}: launch {failure.launch} ({failure.kernel}): {failure.reason}",
-            err=True,
-        )
+        launch = f"launch {failure.launch} ({failure.kernel})"
+        place = launch if failure.launch >= 0 else failure.kernel
+        typer.echo(f"gpusim: {name}: {place}: {failure.reason}", err=True)
     if failures:
         raise typer.Exit(2)

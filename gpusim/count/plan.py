@@ -134,6 +134,8 @@ class Plan:
     """The block before each loop; the header itself when there are several."""
     loop_atoms: list[int] = field(default_factory=list)
     """The `count` atom of each loop."""
+    loop_parents: list[int] = field(default_factory=list)
+    """The loop around each loop, -1 = none."""
     branches: dict[int, Branch] = field(default_factory=dict)
     """Per block that ends in a conditional branch or a switch."""
     leaves: list[Leaf] = field(default_factory=list)

@@ -39,6 +39,7 @@ class Planner:
             before = [b for b in self.flow.predecessors[loop.header] if b not in loop.latches]
             plan.loop_entries.append(before[0] if len(before) == 1 else loop.header)
             plan.loop_atoms.append(self.forms.new_atom(Atom("count", loop=number)))
+            plan.loop_parents.append(loop.parent)
         self.forms.run(self._relevant())
         self._find_accesses()
         self._find_facts()

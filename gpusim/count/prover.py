@@ -96,6 +96,14 @@ class Prover(Ranges):
         """Whether every loop ends after a number of iterations known beforehand."""
         return all(self.atom_range(atom)[1] < UNBOUNDED for atom in self.plan.loop_atoms)
 
+    def most_rounds(self) -> int:
+        """Return an upper bound of the loop iterations of one work-item, all loops together."""
+        rounds: list[int] = []
+        for atom, parent in zip(self.plan.loop_atoms, self.plan.loop_parents, strict=True):
+            outer = rounds[parent] if parent >= 0 else 1
+            rounds.append(outer * (self.atom_range(atom)[1] + 1))
+        return sum(rounds)
+
     def _is_multiple(self, form: RawForm, unit: int) -> bool:
         return _is_multiple_of(form, unit) or _is_multiple_of(self.expand(form), unit)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _MAX_PROOF_CELLS = 64
 """Boxes that a proof may be split into."""
+_MAX_ROUNDS = 1 << 48
+"""Loop iterations of a launch; above it counts of instructions might not fit 64 bits. A slice
+takes no longer for more rounds, so it has to look before it counts."""
 _MAX_PLANS = 4096
 _MAX_ROWS = 1 << 16
 
@@ -102,6 +106,8 @@ def _prove(
     prover = Prover(plan, arguments, sizes, root_bytes, base_align)
     if not prover.is_bounded():
         return LaunchProof(plan, "a loop's number of iterations has no known bound")
+    if prover.most_rounds() * prod(sizes[:6]) >= _MAX_ROUNDS:
+        return LaunchProof(plan, f"its loops may run more than {_MAX_ROUNDS} rounds")
     axes = cut_axes(prover, sizes[:6])
     unproven = prover.first_unproven()
     if unproven and axes is not None:

@@ -101,7 +101,9 @@ class Failure:
     """A launch that could not be replayed; the others are not affected."""
 
     launch: int
+    """-1 for a transfer."""
     kernel: str
+    """Of a transfer: the OpenCL call."""
     reason: str
 
 

@@ -142,12 +142,17 @@ def test_the_launch_without_contradictions_is_counted() -> None:
     assert not failures
 
 
-@pytest.mark.parametrize("size", [(0, 1, 1), (16, 0, 1), (16, -4, 1)])
+@pytest.mark.parametrize("size", [(0, 1, 1), (16, 0, 1)])
 def test_a_launch_of_no_work_items_is_left_out(size: tuple[int, int, int]) -> None:
     case = Hostile(source=SOURCE, error="", args=GOOD_ARGS, global_size=size)
     works, failures = _prepare(trace_of(case))
     assert works == [0, 2]
     assert not failures
+
+
+def test_a_negative_size_is_an_error() -> None:
+    case = Hostile(source=SOURCE, error="", args=GOOD_ARGS, global_size=(16, -4, 1))
+    _check(_prepare(trace_of(case)), "not positive")
 
 
 def _with_program(trace: Trace, **changes: object) -> Trace:

@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import pytest
 
+from gpusim.count import Limits
 from gpusim.device import load_device
-from gpusim.errors import DeviceError
+from gpusim.errors import CountError, DeviceError
 from gpusim.pipeline import prepare, replay
 from gpusim.trace.records import Command, CommandKind
-from tests.traces import saxpy_trace
+from tests.traces import SAXPY, saxpy_trace
 
 
 def test_equal_launches_share_one_count():
@@ -82,6 +83,31 @@ def test_contents_that_steer_a_branch_must_have_been_stored(stored):
         assert row.jobs[0].memory_instructions == 64 * (1 + 2)
     else:
         assert "buffer" in report.failures[0].reason
+
+
+def test_a_transfer_that_does_not_fit_costs_only_itself():
+    trace = saxpy_trace(n=64)
+    blob = hashlib.sha256(bytes(512)).hexdigest()
+    write = Command(
+        seq=-1,
+        kind=CommandKind.WRITE,
+        queue=0,
+        target=0,
+        size_bytes=512,
+        content=blob,
+        name="clEnqueueWriteBuffer",
+    )
+    read = {blob: bytes(512), trace.programs[0].blob: SAXPY.encode()}.__getitem__
+    report = replay(replace(trace, commands=(write, *trace.commands), read_blob=read), "mali-g72")
+    assert len(report.launches) == 1
+    (failure,) = report.failures
+    assert (failure.launch, failure.kernel) == (-1, "clEnqueueWriteBuffer")
+    assert "exceeds" in failure.reason
+
+
+def test_buffers_beyond_the_limit_name_the_limit():
+    with pytest.raises(CountError, match=r"Limits\.memory_bytes"):
+        replay(saxpy_trace(), "mali-g72", limits=Limits(memory_bytes=1024))
 
 
 def test_progress_ends_at_the_number_of_launches():

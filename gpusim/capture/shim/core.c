@@ -204,7 +204,14 @@ static int read_times(cl_event event, struct times_record *r) {
     if (rc == CL_PROFILING_INFO_NOT_AVAILABLE) {
         cl_int status = 0;
         rc = CALL(clGetEventInfo, event, 0x11D3, sizeof status, &status, NULL);
-        return rc == CL_SUCCESS && status > 0 ? 0 : -1;
+        if (rc == CL_SUCCESS && status > 0)
+            return 0;
+        /* It may have completed between the two questions: ask for the times once more. */
+        if (rc == CL_SUCCESS && status == 0)
+            rc = CALL(clGetEventProfilingInfo, event, CL_PROFILING_COMMAND_END, sizeof r->end,
+                      &r->end, NULL);
+        else
+            return -1;
     }
     if (rc != CL_SUCCESS)
         return -1;

@@ -115,3 +115,28 @@ def test_a_large_ndrange_costs_no_more_rows() -> None:
     counted = count_job(kernel, job, memory, mode="slice")
     assert counted.class_runs.tolist() == [[0, 1 << 24]]
     assert counted.block_executions.tolist() == [1 << 30]
+
+
+DEEP = """__kernel void k(__global int *out, int n) {
+    int s = 0;
+    for (int x = 0; x < n; ++x)
+        for (int y = 0; y < n; ++y)
+            for (int z = 0; z < n; ++z) s ^= x * y + z;
+    out[get_global_id(0)] = s;
+}"""
+
+
+def test_deep_loops_are_sliced_while_counts_fit() -> None:
+    job, memory = make_job("k", (16, 1, 1), (4, 1, 1), [np.zeros(16, np.int32), np.int32(1 << 10)])
+    count = count_job(compile_kernel(DEEP, "k"), job, memory, mode="slice")
+    assert count.block_executions.max() == 16 * 1024**3
+
+
+def test_counts_that_might_not_fit_64_bits_are_refused() -> None:
+    """2**60 rounds a work-item: the sum over 16 work-items would wrap without a word."""
+    job, memory = make_job("k", (16, 1, 1), (4, 1, 1), [np.zeros(16, np.int32), np.int32(1 << 20)])
+    kernel = compile_kernel(DEEP, "k")
+    with pytest.raises(CountError, match="rounds"):
+        count_job(kernel, job, memory, mode="slice")
+    with pytest.raises(CountError, match=r"Limits\.(seconds|instructions)"):
+        count_job(kernel, job, memory, limits=Limits(seconds=1.0))

@@ -22,7 +22,7 @@ def stored(table, **options):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    n_rows=st.integers(0, 300),
+    n_rows=st.integers(1, 300),
     group=st.integers(1, 200),
     page_version=st.sampled_from(["1.0", "2.0"]),
     compression=st.sampled_from(["none", "snappy", "zstd", "gzip"]),
