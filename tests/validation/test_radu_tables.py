@@ -8,8 +8,8 @@ the channels is the weights reshape). The counts are those of one prepare and fo
 """
 
 import pytest
-from gpusim.pipeline import replay
 
+from gpusim.pipeline import replay
 from gpusim.resources import traces_dir
 from gpusim.trace import load_trace
 
