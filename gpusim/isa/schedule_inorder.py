@@ -13,6 +13,8 @@ from gpusim.isa.machine import LOAD, MachineKernel, MicroOp
 from gpusim.isa.table import IsaTable
 
 _DEPENDENCY_BARRIERS = 6
+"""Scoreboard barriers of an NVIDIA warp (Jia et al., arXiv 1903.07486). Not in the ISA tables, so
+the evidence list of a result does not name it."""
 
 PIPES: dict[str, dict[str, tuple[str, str, bool]]] = {
     "valhall": {

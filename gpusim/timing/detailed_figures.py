@@ -13,6 +13,8 @@ from gpusim.loops.core_run import CoreFigures
 from gpusim.loops.memory_system import N_COUNTS, MemoryFigures, MemoryState
 
 _SHARED_TLB_WAYS = 4
+"""Assumed, as common in such buffers; no vendor publishes it. Not in the device models, so the
+evidence list of a result does not name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

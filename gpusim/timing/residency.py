@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from gpusim.timing.figures import GpuFigures
 
 _REGISTER_STEP = 8
-"""Granule in which NVIDIA allocates registers to a thread."""
+"""Granule in which NVIDIA allocates registers to a thread, as the tables of the Maxwell and Pascal
+ISA say beside `threads_by_registers`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
