@@ -4,6 +4,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, and no judgement by the clock: a first example that compiles a
+# kernel takes longer than the next ones, and machines are busy. `make fuzz` draws new examples.
+settings.register_profile(
+    "gpusim",
+    deadline=None,
+    derandomize=os.environ.get("GPUSIM_FUZZ") != "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("gpusim")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
