@@ -1,0 +1,99 @@
+"""What a library would do with a layer: the launches, in order, as a trace.
+
+A dispatch model is a function of a layer and `PlanOptions` that returns its `PlannedLayer`
+candidates: one for a library that decides by rule, several for one that measures them and keeps
+the fastest. The launches have the type of captured ones, so that no later stage knows where a
+launch came from, and a model can be checked launch by launch against a capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+
+from gpusim.errors import GpusimError, located
+from gpusim.network.layers import Layer
+from gpusim.trace.records import Launch, Trace
+
+
+class Phase(StrEnum):
+    """When a library makes a launch."""
+
+    PREPARE = "prepare"
+    """Once per layer, such as reshaping its weights."""
+    RUN = "run"
+    """At every inference."""
+
+
+LAYOUTS = ("nhwc", "nchw")
+DTYPES = ("f32", "f16")
+TUNERS = ("none", "static")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What a library is told besides the layer."""
+
+    target: str
+    """Device id, or a target that only dispatch models know (``mali-g71``)."""
+    layout: str = "nhwc"
+    dtype: str = "f32"
+    batch: int = 1
+    tuner: str = "none"
+    bias: bool = True
+    """Whether convolutions and fully connected layers add a bias."""
+
+    def __post_init__(self) -> None:
+        _one_of("layout", self.layout, LAYOUTS)
+        _one_of("dtype", self.dtype, DTYPES)
+        _one_of("tuner", self.tuner, TUNERS)
+        if self.batch < 1:
+            raise GpusimError(located("batch", "too small", expected="1 or more", found=self.batch))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLayer:
+    """A layer as the launches of one library."""
+
+    layer: Layer
+    library: str
+    """Id of the library, as asked for."""
+    method: str
+    """How the library computes the layer: ``gemm``, ``direct``, ``winograd``..."""
+    options: PlanOptions
+    trace: Trace
+    """Programs, buffers and launches; a launch's label is its phase."""
+    unverified: tuple[str, ...] = ()
+    """What of this plan was read in the library's source but never seen in a capture."""
+
+    @property
+    def launches(self) -> tuple[tuple[Phase, Launch], ...]:
+        """Every launch with its phase, in order."""
+        return tuple((Phase(launch.label), launch) for launch in self.trace.launches)
+
+
+DispatchModel = Callable[[Layer, PlanOptions], tuple[PlannedLayer, ...]]
+
+MODELS: dict[str, str] = {}
+"""Library id -> ``module:function`` of its dispatch model, imported on first use."""
+
+
+def plan_layer(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
+    """Return the candidates of a library for a layer.
+
+    Raises
+    ------
+    GpusimError
+        For an unknown library, or a layer that the library doesn't support with these options.
+    """
+    _one_of("library", library, tuple(sorted(MODELS)))
+    module, name = MODELS[library].split(":")
+    model: DispatchModel = getattr(import_module(module), name)
+    return model(layer, options)
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise GpusimError(located(what, "unknown", expected=" or ".join(known), found=value))
