@@ -238,7 +238,7 @@ def _timeline(
     if len(jobs):
         jobs["bound"] = bounds_ps.argmax(axis=1)
     ends = list(accumulate(len(jobs_) for jobs_ in submissions))
-    kinds, weak = _evidence(launches, evidence)
+    figures, kinds, weak = _evidence(launches, evidence)
     notes = [
         f"launch {work.launch.index} ({work.launch.kernel}): {note}"
         for work, demand in _paired(launches, submissions)
@@ -259,6 +259,7 @@ def _timeline(
         job_totals=_job_totals(demands),
         evidence=kinds,
         fitted_and_assumed=weak,
+        figures=figures,
         notes=tuple(dict.fromkeys(notes)),
         n_events=run.n_events,
     )
@@ -288,8 +289,8 @@ def _paired(
 
 def _evidence(
     launches: Sequence[LaunchWork], evidence: Evidence
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the figures read per kind, and the paths of the fitted and assumed ones."""
+) -> tuple[dict[str, str], dict[str, int], tuple[str, ...]]:
+    """Return the figures read, their number per kind, the paths of fitted and assumed ones."""
     kinds = {path: quantity.kind.value for path, quantity in evidence.used.items()}
     for cost in {id(work.cost): work.cost for work in launches}.values():
         kinds.update({path: str(kind) for path, kind in cost.figures.items()})
@@ -297,4 +298,4 @@ def _evidence(
     for kind in kinds.values():
         counted[kind] = counted.get(kind, 0) + 1
     weak = (Kind.FITTED.value, Kind.ASSUMED.value)
-    return counted, tuple(sorted(path for path, kind in kinds.items() if kind in weak))
+    return kinds, counted, tuple(sorted(path for path, kind in kinds.items() if kind in weak))

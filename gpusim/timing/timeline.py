@@ -75,6 +75,8 @@ class Timeline:
     """Kind -> number of figures read."""
     fitted_and_assumed: tuple[str, ...] = ()
     """Paths of the fitted and assumed figures read."""
+    figures: dict[str, str] = field(default_factory=dict)
+    """Path of every figure read -> its kind of evidence."""
     notes: tuple[str, ...] = ()
     """What the model had to bend or leave out for some launch, in plain words."""
     n_events: int = 0
