@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ARGUMENT_HELP = (
     "In argument order, one each: buffer:BYTES[:zeros|random|iota|FILE.npy], local:BYTES, "
+    "image:WIDTHxHEIGHT[xLAYERS]:ORDER:TYPE[:zeros|random|iota|FILE.npy] (image:64x64:RGBA:FLOAT), "
+    "sampler:none|clamp_to_edge|clamp|repeat|mirrored_repeat[:normalized], "
     "or a value as i32:5, u32:5, i64:5, f32:1.5, f16:1.5, f32:1,2,3,4."
 )
 

@@ -1,7 +1,9 @@
 """``--arg`` specifications of ``gpusim count`` -> contents of buffers, local sizes, values.
 
 ``buffer:BYTES[:zeros|random|iota|FILE.npy]``, ``local:BYTES``, ``i32:5``, ``f32:1.5``; a value
-may be a vector: ``f32:1,2,3,4``.
+may be a vector: ``f32:1,2,3,4``. ``image:WIDTHxHEIGHT[xLAYERS]:ORDER:TYPE[:contents]``, with ORDER
+and TYPE as the constants of the OpenCL API without ``CL_``, and ``sampler:MODE[:normalized]`` with
+MODE one of none, clamp_to_edge, clamp, repeat, mirrored_repeat.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.compiler.kernel_ir import Parameter
+from gpusim.count.image_arguments import sampler_bits
+from gpusim.count.image_format import ImageLayout, image_layout
 from gpusim.errors import CountError, located
+from gpusim.trace.records import Image, Sampler
 
 VALUE_TYPES = {
     **{f"i{bits}": np.dtype(f"i{bits // 8}") for bits in (8, 16, 32, 64)},
@@ -43,10 +48,12 @@ class ArgumentSpec:
     """One kernel argument."""
 
     kind: str
-    """``buffer``, ``local`` or ``value``."""
+    """``buffer``, ``image``, ``sampler``, ``local`` or ``value``."""
     size_bytes: int
     data: bytes | npt.NDArray[np.uint8] | None = None
-    """Contents of a buffer (None = zeros) or bytes of a value."""
+    """Contents of a buffer or image (None = zeros) or bytes of a value."""
+    image: Image | None = None
+    sampler: Sampler | None = None
 
 
 def element_type(parameter: Parameter | None) -> np.dtype[np.generic]:
@@ -113,13 +120,75 @@ def parse_argument(text: str, parameter: Parameter | None, index: int) -> Argume
             return ArgumentSpec(kind="local", size_bytes=int(size))
         data = _fill(how or "zeros", int(size), element_type(parameter), where)
         return ArgumentSpec(kind="buffer", size_bytes=int(size), data=data)
+    if kind == "image":
+        return _image(rest, parameter, index, where)
+    if kind == "sampler":
+        return _sampler(rest, index, where)
     if kind in VALUE_TYPES:
         value = _value(rest, VALUE_TYPES[kind], where)
         return ArgumentSpec(kind="value", size_bytes=len(value), data=value)
-    expected = "buffer:BYTES[:contents], local:BYTES or TYPE:VALUE, TYPE one of "
+    expected = (
+        "buffer:BYTES[:contents], local:BYTES, image:WIDTHxHEIGHT:ORDER:TYPE[:contents], "
+        "sampler:MODE or TYPE:VALUE, TYPE one of "
+    )
     raise CountError(
         located(where, "unknown argument", expected=expected + ", ".join(VALUE_TYPES), found=kind)
     )
+
+
+def _image(text: str, parameter: Parameter | None, index: int, where: str) -> ArgumentSpec:
+    """Parse ``WIDTHxHEIGHT[xLAYERS]:ORDER:TYPE[:contents]``; extents as the parameter's type."""
+    kind = parameter.type_name.removesuffix("_t") if parameter else "image2d"
+    extents, _, rest = text.partition(":")
+    order, _, rest = rest.partition(":")
+    channel_type, _, how = rest.partition(":")
+    names = [
+        "WIDTH",
+        *(["HEIGHT"] if "2d" in kind else []),
+        *(["LAYERS"] if "array" in kind else []),
+    ]
+    sizes = extents.split("x")
+    if len(sizes) != len(names) or not all(n.isdigit() and 0 < int(n) < 1 << 31 for n in sizes):
+        raise CountError(
+            located(where, f"not the size of an {kind}", expected="x".join(names), found=extents)
+        )
+    by_name = dict(zip(names, map(int, sizes), strict=True))
+    image = Image(
+        id=index,
+        type=kind,
+        width=by_name["WIDTH"],
+        height=by_name.get("HEIGHT", 1),
+        array_size=by_name.get("LAYERS", 1),
+        channel_order=order,
+        channel_type=channel_type,
+    )
+    layout = image_layout(image, where=where)
+    if layout.size_bytes >= _BUFFER_LIMIT_BYTES:
+        raise CountError(
+            located(where, "image too large", expected=f"below {_BUFFER_LIMIT_BYTES} bytes")
+        )
+    data = _fill(how or "zeros", layout.size_bytes, _channel_dtype(layout), where)
+    return ArgumentSpec(kind="image", size_bytes=layout.size_bytes, data=data, image=image)
+
+
+def _channel_dtype(layout: ImageLayout) -> np.dtype[np.generic]:
+    kind = layout.type
+    if kind.ir in ("half", "float"):
+        return np.dtype(f"f{kind.bytes}")
+    return np.dtype(f"{'i' if kind.is_signed else 'u'}{kind.bytes}")
+
+
+def _sampler(text: str, index: int, where: str) -> ArgumentSpec:
+    mode, _, rest = text.partition(":")
+    if rest not in ("", "normalized"):
+        raise CountError(
+            located(where, "unknown word", expected="normalized, or nothing", found=rest)
+        )
+    sampler = Sampler(
+        id=index, normalized=rest == "normalized", addressing=mode.upper(), filter="NEAREST"
+    )
+    sampler_bits(sampler, where=where)
+    return ArgumentSpec(kind="sampler", size_bytes=8, sampler=sampler)
 
 
 def _value(text: str, dtype: np.dtype[np.generic], where: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gpusim.count.image_arguments import bind_image, bind_sampler
 from gpusim.errors import CountError, located
 from gpusim.trace.records import ArgumentKind
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from gpusim.lower.job import BoundArgument, Job
 
 Bound = list[Any]
-"""``["buffer", offset, size]``, ``["local", size]``, ``["value", hex]`` or ``["null"]``."""
+"""``["buffer", offset, size]``, ``["local", size]``, ``["value", hex]``, ``["null"]``,
+``["sampler", bits]`` or ``["image", offset, *words]``, see `image_texels.WORDS`."""
 
 
 def parameter_name(kernel: KernelIR, index: int) -> str:
@@ -73,6 +75,10 @@ def _bind(
     place = f"{where}: {parameter_name(kernel, argument.index)}"
     is_pointer = parameter.kind in ("buffer", "local")
     is_local = parameter.kind == "local"
+    if parameter.kind == "image":
+        return bind_image(bound, parameter, memory, place)
+    if parameter.kind == "sampler":
+        return bind_sampler(bound, place)
     match argument.kind:
         case ArgumentKind.VALUE:
             if is_pointer:
@@ -97,7 +103,7 @@ def _bind(
                 )
             size = bound.size_bytes or argument.size_bytes
             return ["local", size]
-        case ArgumentKind.BUFFER | ArgumentKind.IMAGE:
+        case ArgumentKind.BUFFER:
             if not is_pointer or is_local or argument.ref is None:
                 expected = "local memory" if is_local else "a value"
                 raise CountError(
@@ -109,4 +115,12 @@ def _bind(
             if not is_pointer:
                 raise CountError(located(place, "not a pointer", found="NULL"))
             return ["null"]
-    raise CountError(located(place, f"{argument.kind} arguments are not executed"))
+    expected = "local memory" if is_local else "a buffer" if is_pointer else "a value"
+    raise CountError(
+        located(
+            place,
+            f"an argument of another kind than the {parameter.type_name}",
+            expected=expected,
+            found=argument.kind.value,
+        )
+    )

@@ -268,6 +268,8 @@ class KernelFlow:
             if instruction.opcode in ("store", "atomicrmw", "cmpxchg"):
                 place = 1 if instruction.opcode == "store" else 0
                 found |= self.pointer_parameters(instruction.operands[place])
+            elif "write_image" in instruction.callee:
+                found |= self.pointer_parameters(instruction.operands[0])
         return found
 
     @cached_property
@@ -286,14 +288,17 @@ class KernelFlow:
                 continue
             seen.add(code)
             instruction = self.instructions[code]
-            if instruction.opcode in _TOUCHES_MEMORY:
+            if "read_image" in instruction.callee:
+                direct |= self.pointer_parameters(instruction.operands[0])
+            elif instruction.opcode in _TOUCHES_MEMORY:
                 direct |= self.pointer_parameters(instruction.operands[0])
                 is_indirect |= instruction.address_space not in (1, 2)
             pending += instruction.operands
         if not is_indirect:
             return direct
         for instruction in self.instructions:
-            if instruction.opcode in _TOUCHES_MEMORY and instruction.address_space in (1, 2):
+            is_read = instruction.opcode in _TOUCHES_MEMORY and instruction.address_space in (1, 2)
+            if is_read or "read_image" in instruction.callee:
                 direct |= self.pointer_parameters(instruction.operands[0])
         return direct
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
+from gpusim.count.image_arguments import check_image_calls
 from gpusim.count.limits import Limits
 from gpusim.count.session import current_session
 from gpusim.count.simt import efficiency, sample_groups
@@ -184,6 +185,7 @@ class _Request:
         self.kernel, self.job, self.memory = kernel, job, memory
         self.limits, self.label = limits, label
         self.arguments = bind_arguments(kernel, job, memory, limits, label)
+        check_image_calls(kernel, self.arguments, label)
         self.sizes = _shape_words(job)
         offsets = [bound[1] for bound in self.arguments if bound[0] == "buffer"]
         self.align = _ALIGNED if all(offset % _ALIGNED == 0 for offset in offsets) else 1
@@ -195,7 +197,8 @@ class _Request:
         for number, bound in enumerate(self.arguments):
             is_value = bound[0] == "value"
             values.append(value_argument(bytes.fromhex(bound[1])) if is_value else None)
-            roots[f"a{number}"] = 0 if bound[0] == "null" or is_value else bound[-1]
+            has_bytes = bound[0] in ("buffer", "local")
+            roots[f"a{number}"] = bound[-1] if has_bytes else 0
         return prove_launch(self.kernel, values, self.sizes, roots, self.align)
 
     def _ask(self, variant: str, extra: dict[str, Any]) -> tuple[dict[str, Any], bytes, float]:

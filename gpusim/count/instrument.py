@@ -15,6 +15,8 @@ from gpusim.count.builtin_calls import builtin_accesses, builtin_definitions
 from gpusim.count.cfg import loop_costs, reverse_post_order
 from gpusim.count.checks import ITEM_IDS, Checker, Site
 from gpusim.count.defined import call_text, define, flat, lanes_of, zero
+from gpusim.count.image_calls import image_lines, is_image_function
+from gpusim.count.image_texels import image_definitions
 from gpusim.count.ir_text import (
     Call,
     Instruction,
@@ -206,6 +208,9 @@ class Instrumenter:
             return work_item_value(instruction.name, call)
         if call.callee.startswith("llvm."):
             return self._intrinsic(instruction, call)
+        if is_image_function(call.callee):
+            self.definitions.update(image_definitions())
+            return image_lines(instruction.name, call, self.checks.fresh)
         if call.callee == "printf":
             return [zero(instruction.name, "i32")] if instruction.name else []
         return self._maths(instruction, call)

@@ -37,7 +37,7 @@ class KernelCount:
     count_seconds: float
 
     def buffer(self, index: int, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
-        """Return the contents of buffer argument `index` after the run."""
+        """Return the contents of buffer or image argument `index` after the run."""
         return self.memory.contents(index).view(dtype)
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,14 +99,20 @@ def _bind(index: int, spec: ArgumentSpec, memory: Memory) -> BoundArgument:
     argument = Argument(
         index=index,
         kind=ArgumentKind(spec.kind),
-        size_bytes=8 if spec.kind == "buffer" else spec.size_bytes,
-        ref=index if spec.kind == "buffer" else None,
+        size_bytes=8 if spec.kind in ("buffer", "image") else spec.size_bytes,
+        ref=index if spec.kind in ("buffer", "image", "sampler") else None,
         value=bytes(spec.data) if spec.kind == "value" and spec.data is not None else None,
     )
     if spec.kind == "buffer":
         memory.add(index, spec.size_bytes, content=spec.data)
         memory.mark_known(index)
-    return BoundArgument(argument=argument, size_bytes=spec.size_bytes)
+    if spec.image is not None:
+        content = None if spec.data is None else bytes(spec.data)
+        memory.add_image(spec.image, content)
+        memory.mark_known(index)
+    return BoundArgument(
+        argument=argument, size_bytes=spec.size_bytes, image=spec.image, sampler=spec.sampler
+    )
 
 
 def count_kernel(
@@ -135,7 +141,8 @@ def count_kernel(
         a product of at most 64.
     args : sequence
         In argument order: specifications as on the command line (``buffer:4096:random``,
-        ``local:256``, ``i32:5``), NumPy arrays (buffers) or NumPy scalars (values).
+        ``image:64x64:RGBA:FLOAT``, ``local:256``, ``i32:5``), NumPy arrays (buffers) or NumPy
+        scalars (values).
     build_options : str
         As given to clBuildProgram.
     warp_width : int

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from gpusim.errors import CountError
 
 if TYPE_CHECKING:
-    from gpusim.trace.records import Trace
+    from gpusim.count.image_format import ImageLayout
+    from gpusim.trace.records import Image, Trace
 
 _serials = itertools.count()
 _PAGE = 1 << 16
@@ -53,6 +54,7 @@ class Memory:
         self._regions: dict[int, Region] = {}
         self._used = 0
         self._mapped: mmap.mmap | None = None
+        self._images: dict[int, ImageLayout] = {}
         self._known: set[int] = set()
         self._deferred: list[tuple[frozenset[int], Callable[[], None]]] = []
         if hasattr(os, "memfd_create"):
@@ -88,6 +90,9 @@ class Memory:
                     parent=buffer.parent,
                     offset_bytes=buffer.offset_bytes,
                 )
+        for image in trace.images.values():
+            content = trace.read_blob(image.content) if image.content else None
+            memory.add_image(image, content)
         return memory
 
     def __contains__(self, buffer: int) -> bool:
@@ -210,6 +215,61 @@ class Memory:
         if content is not None:
             self.write(buffer, 0, content)
 
+    def add_image(self, image: Image, content: bytes | None = None) -> None:
+        """Create an image, zero-filled or with `content` in the pitch of its record.
+
+        One that is not executed (3D, packed formats) gets no memory; a launch that uses it is
+        refused.
+
+        Raises
+        ------
+        CountError
+            As `add`; or `content` is shorter than the image.
+        """
+        from gpusim.count.image_format import image_layout
+
+        try:
+            layout = image_layout(image)
+        except CountError:
+            return
+        if image.buffer is not None and image.buffer in self._regions:
+            size = self.region(image.buffer).size_bytes
+            self.add(image.id, size, parent=image.buffer)
+            self._images[image.id] = layout
+            return
+        self.add(image.id, layout.size_bytes)
+        self._images[image.id] = layout
+        if content is not None:
+            row = layout.width * layout.texel_bytes
+            pitch = max(image.row_pitch_bytes, row)
+            plane = max(image.slice_pitch_bytes, pitch * layout.height)
+            needed = (layout.layers - 1) * plane + (layout.height - 1) * pitch + row
+            if len(content) < needed:
+                raise CountError(
+                    f"image {image.id}: contents of {len(content)} bytes, expected {needed}"
+                )
+            texels = np.lib.stride_tricks.as_strided(
+                np.frombuffer(content, np.uint8),
+                (layout.layers, layout.height, row),
+                (plane, pitch, 1),
+            )
+            self.write(image.id, 0, texels.ravel())
+
+    def _write_image(self, image: int, offset_bytes: int, raw: npt.NDArray[np.uint8]) -> None:
+        """Store all texels of an image; of a part nobody recorded where it goes."""
+        layout = self._images[image]
+        if offset_bytes or len(raw) != layout.tight_bytes:
+            self.mark_unknown(image)
+            return
+        row = layout.width * layout.texel_bytes
+        texels = np.lib.stride_tricks.as_strided(
+            self.view(image),
+            (layout.layers, layout.height, row),
+            (layout.slice_pitch_bytes, layout.row_pitch_bytes, 1),
+        )
+        texels[:] = raw.reshape(texels.shape)
+        self.mark_known(image)
+
     def view(self, buffer: int) -> npt.NDArray[np.uint8]:
         """Return a buffer's bytes, writable; valid until the next `add`."""
         region = self.region(buffer)
@@ -221,6 +281,9 @@ class Memory:
         """Store bytes, as clEnqueueWriteBuffer does."""
         raw = np.frombuffer(data, np.uint8)
         self.settle([buffer])
+        if buffer in self._images:
+            self._write_image(buffer, offset_bytes, raw)
+            return
         target = self.view(buffer)
         if offset_bytes < 0 or offset_bytes + len(raw) > len(target):
             raise CountError(
@@ -231,7 +294,10 @@ class Memory:
         self.mark_known(buffer)
 
     def fill(self, buffer: int, offset_bytes: int, size_bytes: int, pattern: bytes) -> None:
-        """Repeat a pattern, as clEnqueueFillBuffer does."""
+        """Repeat a pattern, as clEnqueueFillBuffer does; what a filled image holds is not known."""
+        if buffer in self._images:
+            self.mark_unknown(buffer)
+            return
         if not pattern or size_bytes % len(pattern):
             raise CountError(
                 f"buffer {buffer}: a fill of {size_bytes} bytes is no multiple of its pattern"
@@ -241,8 +307,14 @@ class Memory:
     def copy(
         self, source: int, target: int, source_offset: int, target_offset: int, size_bytes: int
     ) -> None:
-        """Copy bytes, as clEnqueueCopyBuffer does."""
+        """Copy bytes, as clEnqueueCopyBuffer does; of images only all texels at once."""
         self.settle([source])
+        for image in {source, target} & self._images.keys():
+            layout = self._images[image]
+            if size_bytes != layout.tight_bytes or layout.size_bytes != layout.tight_bytes:
+                self.settle([target])
+                self.mark_unknown(target)
+                return
         origin = self.view(source)
         if source_offset < 0 or source_offset + size_bytes > len(origin):
             raise CountError(

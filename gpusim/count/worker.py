@@ -277,6 +277,16 @@ class Worker:
                     size = bound[1]
                 case "buffer":
                     pointer, size = self._map_address + bound[1], bound[2]
+                case "image":
+                    # Size 0: a kernel cannot look into the description.
+                    description = np.zeros(16 + len(bound), np.int64)
+                    keep.append(description.view(np.uint8))
+                    skip = -description.ctypes.data % 128 // 8
+                    words = [self._map_address + bound[1], *bound[2:]]
+                    description[skip : skip + len(words)] = words
+                    pointer, size = description.ctypes.data + 8 * skip, 0
+                case "sampler":
+                    pointer, size = bound[1], 0
                 case _:
                     pointer, size = 0, 0
             block[at : at + 16] = np.array([pointer, size], np.int64).view(np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpusim.trace.records import Argument, Size3
+from gpusim.trace.records import Argument, Image, Sampler, Size3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,10 @@ class BoundArgument:
     """Virtual address of the first byte the kernel sees (sub-buffer offset included)."""
     size_bytes: int = 0
     """Bytes from `address` that belong to the buffer; of a local argument: its size."""
+    image: Image | None = None
+    """What an image argument refers to."""
+    sampler: Sampler | None = None
+    """What a sampler argument refers to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,8 +121,16 @@ def _bind(
         if image is None:
             raise LowerError(located(place, "no such image", found=argument.ref))
         return BoundArgument(
-            argument=argument, address=addresses.images[image.id], size_bytes=image_bytes(image)
+            argument=argument,
+            address=addresses.images[image.id],
+            size_bytes=image_bytes(image),
+            image=image,
         )
+    if argument.kind is ArgumentKind.SAMPLER and argument.ref is not None:
+        sampler = trace.samplers.get(argument.ref)
+        if sampler is None:
+            raise LowerError(located(place, "no such sampler", found=argument.ref))
+        return BoundArgument(argument=argument, sampler=sampler)
     if argument.kind is not ArgumentKind.BUFFER or argument.ref is None:
         return BoundArgument(argument=argument)
     buffer = trace.buffers.get(argument.ref)
