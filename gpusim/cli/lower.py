@@ -88,7 +88,7 @@ def _threads(lowered: LoweredKernel, spec: DeviceSpec | None, group: int) -> int
         threads = fitting[0] if fitting else min(steps.values())
         file_words = int(spec.core.registers.value)
         if file_words:
-            granule = 8
+            granule = int(spec.core.register_granule.value)
             each = -(-lowered.registers // granule) * granule
             threads = min(threads, file_words // each // width * width)
     # Without a barrier Midgard starts threads of the next group as others end.

@@ -33,10 +33,17 @@ class CoreSpec:
     load_store_per_cycle: Quantity
     """Load/store operations (Midgard: per work-item; else: per warp message) per cycle, core."""
     load_store_bytes_per_cycle: Quantity
+    lookup_lanes: Quantity
+    """Work-items of a warp whose addresses L1 looks up together, for as many cycles as they need
+    lines or beats; 0 = the whole warp (NVIDIA's texture path takes four)."""
+    lookups_per_cycle: Quantity
+    """Such groups of work-items looked up per cycle and core."""
     arithmetic_latency_cycles: Quantity
     """Dependent issue latency of the arithmetic pipe."""
     registers: Quantity
     """Registers per core that limit residency (NVIDIA); 0 where `max_threads` says it all."""
+    register_granule: Quantity
+    """Registers of a work-item are allocated in multiples of this."""
     local_memory_bytes: Quantity
     """On-chip local memory per core; 0 where local memory is ordinary cached memory."""
     fma_per_lane: Quantity

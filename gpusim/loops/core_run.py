@@ -122,6 +122,11 @@ class CoreFigures(NamedTuple):
     sector_bytes: int
     bytes_per_cycle: float
     """Of L1 towards the pipe; limits the sectors of a warp's access."""
+    lookup_lanes: int
+    """Lanes that L1 looks up together, 0 = the whole warp."""
+    lookups_per_cycle: int
+    lookup_line_bytes: int
+    """What one lookup of a group of lanes covers."""
     texture_cycles: float
     local_on_chip: bool
     local_banks: int
@@ -236,6 +241,49 @@ def _collect_lines(
                 n_sectors += 1
                 last_sector = sector
     return n_lines, n_sectors
+
+
+@loop
+def _lookup_cycles(
+    figures: CoreFigures,
+    addresses: npt.NDArray[np.int64],
+    active: npt.NDArray[np.bool_],
+    site: int,
+    offset: int,
+    access_bytes: int,
+) -> float:
+    """Return the cycles of a warp that L1 takes as groups of a few lanes.
+
+    A group needs a cycle per line its lanes touch, and one per beat of the bytes they ask for;
+    a lane counts as asking for other bytes than the lane before it unless both read the same.
+    """
+    beat_bytes = figures.bytes_per_cycle / figures.lookups_per_cycle
+    total = 0.0
+    for start in range(0, len(active), figures.lookup_lanes):
+        n_lines = 0
+        n_asked = 0
+        for lane in range(start, min(start + figures.lookup_lanes, len(active))):
+            if not active[lane]:
+                continue
+            first = (addresses[lane, site] + offset) // figures.lookup_line_bytes
+            last = (addresses[lane, site] + offset + access_bytes - 1) // figures.lookup_line_bytes
+            is_new = True
+            is_same = False
+            for other in range(start, lane):
+                if active[other]:
+                    place = addresses[other, site] + offset
+                    is_same = is_same or addresses[other, site] == addresses[lane, site]
+                    begin = place // figures.lookup_line_bytes
+                    end = (place + access_bytes - 1) // figures.lookup_line_bytes
+                    if begin <= first and last <= end:
+                        is_new = False
+            if not is_same:
+                n_asked += 1
+            if is_new:
+                n_lines += last - first + 1
+        if n_asked > 0:
+            total += max(float(n_lines), np.ceil(n_asked * access_bytes / beat_bytes))
+    return total / figures.lookups_per_cycle
 
 
 @loop
@@ -551,7 +599,17 @@ def run_job(
                     steps.access_bytes[access],
                     lines,
                 )
-                if width > 1:
+                if figures.lookup_lanes > 0:
+                    looked_up = _lookup_cycles(
+                        figures,
+                        addresses[unit],
+                        active[unit],
+                        site,
+                        shift,
+                        steps.access_bytes[access],
+                    )
+                    busy = max(busy, looked_up)
+                elif width > 1:
                     moved_cycles = n_sectors * figures.sector_bytes / figures.bytes_per_cycle
                     busy = max(busy, float(n_lines), moved_cycles)
                 for i in range(n_lines):

@@ -45,6 +45,7 @@ class GpuFigures:
     """(registers, threads), ascending."""
     max_work_groups: int
     registers: int
+    register_granule: int
     local_memory_bytes: int
     thread_create_per_cycle: float
     load_store_per_cycle: float
@@ -59,6 +60,11 @@ class GpuFigures:
     l1_line_bytes: int
     l1_bytes_per_cycle: float
     l1_sector_bytes: int
+    lookup_lanes: int
+    """Work-items of a warp looked up together in L1, 0 = all."""
+    lookups_per_cycle: int
+    local_banks: int
+    """Of on-chip local memory, 4 bytes each; 0 = local memory is cached memory."""
     l1_outstanding_misses: int
     page_bytes: int
     tlb_entries: int
@@ -156,6 +162,7 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         max_threads=tuple(sorted((int(k), int(v)) for k, v in table.items())),
         max_work_groups=int(evidence(core.max_work_groups)),
         registers=int(evidence(core.registers)),
+        register_granule=int(evidence(core.register_granule)),
         local_memory_bytes=int(evidence(core.local_memory_bytes)),
         thread_create_per_cycle=float(evidence(core.thread_create_per_cycle)),
         load_store_per_cycle=float(
@@ -169,6 +176,9 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         l1_line_bytes=int(evidence(l1.line_bytes)),
         l1_bytes_per_cycle=float(evidence(l1.bytes_per_cycle)),
         l1_sector_bytes=int(evidence(l1.sector_bytes)),
+        lookup_lanes=int(evidence(core.lookup_lanes)),
+        lookups_per_cycle=int(evidence(core.lookups_per_cycle)),
+        local_banks=int(evidence(core.local_memory_banks)),
         l1_outstanding_misses=int(evidence(l1.outstanding_misses)),
         page_bytes=int(evidence(device.tlb.page_bytes)),
         tlb_entries=int(evidence(device.tlb.entries)),

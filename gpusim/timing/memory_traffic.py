@@ -347,10 +347,25 @@ def lines_per_warp(access: Access, group_items: int, figures: GpuFigures) -> flo
         # Missing lanes repeat the last one: they touch no line of their own.
         rows = np.concatenate([rows, np.repeat(rows[:, -1:], short, axis=1)], axis=1)
     warps = rows.reshape(-1, width)
+    if figures.lookup_lanes:
+        return _lookup_cycles(warps, access.access_bytes, figures)
     lines = _distinct(warps, access.access_bytes, figures.l1_line_bytes)
     sectors = _distinct(warps, access.access_bytes, figures.l1_sector_bytes)
     moved = sectors * figures.l1_sector_bytes / figures.l1_bytes_per_cycle
     return float(np.maximum(lines, moved).mean())
+
+
+def _lookup_cycles(warps: npt.NDArray[np.int64], access_bytes: int, figures: GpuFigures) -> float:
+    """Return the cycles of a warp that L1 takes as groups of a few lanes, mean over warps.
+
+    A group needs a cycle per line its lanes touch, and one per beat of the bytes they ask for.
+    """
+    groups = warps.reshape(-1, figures.lookup_lanes)
+    lines = _distinct(groups, access_bytes, figures.l1_line_bytes)
+    beat_bytes = figures.l1_bytes_per_cycle / figures.lookups_per_cycle
+    beats = np.ceil(_distinct(groups, 1, 1) * access_bytes / beat_bytes)
+    per_warp = np.maximum(lines, beats).reshape(len(warps), -1).sum(axis=1)
+    return float(per_warp.mean()) / figures.lookups_per_cycle
 
 
 def _distinct(

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 
 from gpusim.timing.figures import GpuFigures
 
-_REGISTER_STEP = 8
-"""Granule in which NVIDIA allocates registers to a thread, as the tables of the Maxwell and Pascal
-ISA say beside `threads_by_registers`."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residency:
@@ -36,7 +32,8 @@ def threads_per_core(figures: GpuFigures, registers: int) -> int:
         figures.max_threads[-1][1],
     )
     if figures.registers:
-        allocated = -(-max(registers, 1) // _REGISTER_STEP) * _REGISTER_STEP
+        granule = figures.register_granule
+        allocated = -(-max(registers, 1) // granule) * granule
         threads = min(threads, figures.registers // allocated)
     return max(threads, figures.warp_width)
 

@@ -97,7 +97,9 @@ def test_threads_follow_the_register_table():
 
 
 def test_register_file_limits_threads_in_steps_of_eight():
-    figures = figures_of(core__registers=65536, core__max_threads={255: 2048})
+    figures = figures_of(
+        core__registers=65536, core__register_granule=8, core__max_threads={255: 2048}
+    )
     assert threads_per_core(figures, 32) == 2048
     assert threads_per_core(figures, 33) == 65536 // 40
 
