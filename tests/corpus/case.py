@@ -25,15 +25,33 @@ class Image:
     """A 2D image or image array argument; `texels` is (layers,) height, width, channels."""
 
     texels: np.ndarray
-    layers: int = 0
+    order: str
+    """Channel order and type by the constants of the OpenCL API, without ``CL_``."""
+    type: str
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A nearest sampler."""
+
+    addressing: str
+    normalized: bool = False
+
+
+def contents(value: Any) -> np.ndarray | None:
+    """Return what a buffer or image argument holds, None for other arguments."""
+    if isinstance(value, Image):
+        return value.texels
+    return value if isinstance(value, np.ndarray) else None
 
 
 @dataclass(frozen=True)
 class Data:
     """Arguments of a launch and the contents expected afterwards.
 
-    Arrays are buffers, NumPy scalars are values. `expected` maps an argument's position to its
-    contents after the launch; a float64 array may stand for a narrower buffer.
+    Arrays are buffers, NumPy scalars are values, besides `Image`, `Sampler` and `Local`.
+    `expected` maps an argument's position to its contents after the launch; a float64 array may
+    stand for a narrower buffer.
     """
 
     args: tuple[Any, ...]

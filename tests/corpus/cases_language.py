@@ -18,19 +18,6 @@ def family(global_size, local_size, **more):
     return CASES(global_size, local_size, **{"options": MACROS, **more})
 
 
-@family((64,), (16,))
-def half_axpy(rng):
-    x, y = rng.normal(size=(2, 64)).astype(f16)
-    return Data((x, y, f32(1.5)), {1: f16(1.5) * x + y})
-
-
-@family((32,), (8,))
-def half_fma4(rng):
-    x, y, z = rng.normal(size=(3, 128)).astype(f16)
-    exact = x.astype("f8") * y.astype("f8") + z.astype("f8")
-    return Data((x, y, z), {2: exact.astype(f16)})
-
-
 @family((16,), (4,))
 def half_storage(rng):
     x = rng.normal(size=64).astype(f16)

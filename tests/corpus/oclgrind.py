@@ -6,13 +6,14 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from tests.conftest import need
-from tests.corpus.case import Case, Local
+from tests.corpus.case import Case, Image, Local
 from tests.corpus.run import three
 
 
@@ -58,10 +59,17 @@ def instruction_counts(case: Case, folder: Path) -> tuple[Counter[str], str]:
     """
     need(shutil.which("oclgrind-kernel"), "oclgrind")
     bitcode(case, folder)
-    file = folder / f"{case.name}.sim"
-    file.write_text(simulation(case))
-    command = ["oclgrind-kernel", "--inst-counts", "--num-threads", "1", file.name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    if any(isinstance(value, Image) for value in case.data().args):
+        program = folder / f"{case.file}.bc"
+        host = [sys.executable, "-m", "tests.corpus.oclgrind_host", case.name, str(program)]
+        command = ["oclgrind", "--inst-counts", "--num-threads", "1", *host]
+        where = Path(__file__).parents[2]
+    else:
+        file = folder / f"{case.name}.sim"
+        file.write_text(simulation(case))
+        command = ["oclgrind-kernel", "--inst-counts", "--num-threads", "1", file.name]
+        where = folder
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=240)
     found: Counter[str] = Counter()
     for count, name in re.findall(r"^\s*([\d,]+) - (\S+)", done.stdout, re.MULTILINE):
         found[name] += int(count.replace(",", ""))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.conftest import need
-from tests.corpus.case import Case, Local
+from tests.corpus.case import Case, Image, Local, Sampler, contents
 
 
 @cache
@@ -39,16 +39,42 @@ def program(source: str, options: str) -> Any:
         return cl.Program(context(), source).build(options)
 
 
+def _image(cl: Any, value: Image) -> Any:
+    """Return an image with contents."""
+    form = cl.ImageFormat(
+        getattr(cl.channel_order, value.order), getattr(cl.channel_type, value.type)
+    )
+    *layers, height, width, _ = value.texels.shape
+    shape = (width, height, *layers)
+    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
+    texels = np.ascontiguousarray(value.texels)
+    return cl.create_image(
+        context(), flags, form, shape=shape, hostbuf=texels, is_array=bool(layers)
+    )
+
+
+def _sampler(cl: Any, value: Sampler) -> Any:
+    modes = cl.addressing_mode
+    mode = getattr(modes, value.addressing)
+    return cl.Sampler(context(), value.normalized, mode, cl.filter_mode.NEAREST)
+
+
 def run_on_pocl(case: Case) -> dict[int, np.ndarray]:
-    """Return the contents of a case's buffers after the launch, flat, by position."""
+    """Return the contents of a case's buffers and images after the launch, flat, by position."""
     cl = __import__("pyopencl")
     kernel = cl.Kernel(program(case.source, case.options), case.name)
     queue = cl.CommandQueue(context())
     data = case.data()
-    buffers = {}
+    buffers, samplers = {}, []
     for index, value in enumerate(data.args):
         if isinstance(value, Local):
             kernel.set_arg(index, cl.LocalMemory(value.size_bytes))
+        elif isinstance(value, Image):
+            buffers[index] = _image(cl, value)
+            kernel.set_arg(index, buffers[index])
+        elif isinstance(value, Sampler):
+            samplers.append(_sampler(cl, value))
+            kernel.set_arg(index, samplers[-1])
         elif isinstance(value, np.ndarray):
             flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
             contiguous = np.ascontiguousarray(value)
@@ -60,6 +86,13 @@ def run_on_pocl(case: Case) -> dict[int, np.ndarray]:
     cl.enqueue_nd_range_kernel(queue, kernel, case.global_size, case.local_size, offset)
     results = {}
     for index, buffer in buffers.items():
-        results[index] = np.empty(data.args[index].size, data.args[index].dtype)
-        cl.enqueue_copy(queue, results[index], buffer)
+        like = contents(data.args[index])
+        assert like is not None
+        results[index] = np.empty(like.size, like.dtype)
+        if isinstance(data.args[index], Image):
+            *layers, height, width, _ = like.shape
+            region = (width, height, *(layers or [1]))
+            cl.enqueue_copy(queue, results[index], buffer, origin=(0, 0, 0), region=region)
+        else:
+            cl.enqueue_copy(queue, results[index], buffer)
     return results

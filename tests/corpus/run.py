@@ -12,8 +12,9 @@ from gpusim.count.engine import count_job
 from gpusim.count.memory import Memory
 from gpusim.count.work_count import WorkCount
 from gpusim.lower.job import BoundArgument, Job
+from gpusim.trace import records
 from gpusim.trace.records import Argument, ArgumentKind
-from tests.corpus.case import Case, Data, Local
+from tests.corpus.case import Case, Data, Image, Local, Sampler, contents
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Run:
 
     count: WorkCount
     buffers: dict[int, np.ndarray]
-    """Contents of the buffer arguments after the launch, flat, by position."""
+    """Contents of the buffer and image arguments after the launch, flat, by position."""
 
 
 def three(sizes: tuple[int, ...], missing: int = 1) -> tuple[int, int, int]:
@@ -34,9 +35,20 @@ def bind(data: Data, memory: Memory) -> tuple[BoundArgument, ...]:
     """Create the buffers of a case and return its arguments."""
     bound = []
     for index, value in enumerate(data.args):
-        size, ref, content = 8, None, None
+        size, ref, content, image, sampler = 8, None, None, None, None
         if isinstance(value, Local):
             kind, size = ArgumentKind.LOCAL, value.size_bytes
+        elif isinstance(value, Image):
+            kind, ref, image = ArgumentKind.IMAGE, index, image_record(value, index)
+            memory.add_image(image, np.ascontiguousarray(value.texels).tobytes())
+        elif isinstance(value, Sampler):
+            kind, ref = ArgumentKind.SAMPLER, index
+            sampler = records.Sampler(
+                id=index,
+                normalized=value.normalized,
+                addressing=value.addressing,
+                filter="NEAREST",
+            )
         elif isinstance(value, np.ndarray):
             kind, ref = ArgumentKind.BUFFER, index
             memory.add(index, value.nbytes, content=np.ascontiguousarray(value).tobytes())
@@ -44,8 +56,24 @@ def bind(data: Data, memory: Memory) -> tuple[BoundArgument, ...]:
             content = value.tobytes()
             kind, size = ArgumentKind.VALUE, len(content)
         argument = Argument(index=index, kind=kind, size_bytes=size, ref=ref, value=content)
-        bound.append(BoundArgument(argument=argument, size_bytes=size))
+        bound.append(
+            BoundArgument(argument=argument, size_bytes=size, image=image, sampler=sampler)
+        )
     return tuple(bound)
+
+
+def image_record(value: Image, number: int) -> records.Image:
+    """Return the record of an image argument."""
+    *layers, height, width, _ = value.texels.shape
+    return records.Image(
+        id=number,
+        type="image2d_array" if layers else "image2d",
+        width=width,
+        height=height,
+        array_size=layers[0] if layers else 1,
+        channel_order=value.order,
+        channel_type=value.type,
+    )
 
 
 def job_of(case: Case, arguments: tuple[BoundArgument, ...]) -> Job:
@@ -76,11 +104,10 @@ def run_case(case: Case, kernel: KernelIR | None = None, mode: str = "full") -> 
     try:
         job = job_of(case, bind(data, memory))
         count = count_job(kernel, job, memory, mode=mode, where=case.file)
-        indices = [i for i, value in enumerate(data.args) if isinstance(value, np.ndarray)]
-        memory.settle(indices)
-        buffers = {
-            index: memory.view(index).view(data.args[index].dtype).copy() for index in indices
-        }
+        held = {i: contents(value) for i, value in enumerate(data.args)}
+        dtypes = {index: array.dtype for index, array in held.items() if array is not None}
+        memory.settle(list(dtypes))
+        buffers = {index: memory.view(index).view(kind).copy() for index, kind in dtypes.items()}
     finally:
         memory.close()
     return Run(count, buffers)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.corpus import (
     cases_conv,
     cases_dense,
+    cases_half,
+    cases_images,
     cases_language,
     cases_network,
     cases_reduce,
@@ -21,6 +23,8 @@ _FAMILIES = (
     cases_science,
     cases_network,
     cases_language,
+    cases_half,
+    cases_images,
 )
 CASES: dict[str, Case] = {
     name: case for module in _FAMILIES for name, case in module.CASES.cases.items()

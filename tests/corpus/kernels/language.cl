@@ -1,17 +1,4 @@
-// Corners of the language: vectors, half, conversions, structures, control flow.
-#pragma OPENCL EXTENSION cl_khr_fp16 : enable
-
-kernel void half_axpy(global const half *x, global half *y, float alpha) {
-#pragma OPENCL FP_CONTRACT OFF
-  int i = get_global_id(0);
-  half a = alpha;
-  y[i] = a * x[i] + y[i];
-}
-
-kernel void half_fma4(global const half4 *x, global const half4 *y, global half4 *z) {
-  int i = get_global_id(0);
-  z[i] = fma(x[i], y[i], z[i]);
-}
+// Corners of the language: vectors, conversions, structures, control flow.
 
 kernel void half_storage(global const half *x, global half *rounded, global float *wide) {
   int i = get_global_id(0);
