@@ -76,8 +76,14 @@ class PlannedLayer:
 
 DispatchModel = Callable[[Layer, PlanOptions], tuple[PlannedLayer, ...]]
 
-MODELS: dict[str, str] = {}
+MODELS: dict[str, str] = {
+    "clblast": "gpusim.library.clblast.model:plan_clblast",
+}
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
+
+ANY_AXES: set[str] = {"clblast"}
+"""Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
+number for all axes and are given no layer whose axes differ."""
 
 
 def plan_layer(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
@@ -89,6 +95,15 @@ def plan_layer(library: str, layer: Layer, options: PlanOptions) -> tuple[Planne
         For an unknown library, or a layer that the library doesn't support with these options.
     """
     _one_of("library", library, tuple(sorted(MODELS)))
+    if library not in ANY_AXES and not layer.has_equal_axes:
+        raise GpusimError(
+            located(
+                f"layer {layer.name}",
+                f"{library} is not modelled for it",
+                expected="one stride, dilation and padding for both axes",
+                found=f"strides {layer.strides}, dilations {layer.dilations}, pads {layer.pads}",
+            )
+        )
     module, name = MODELS[library].split(":")
     model: DispatchModel = getattr(import_module(module), name)
     return model(layer, options)

@@ -40,19 +40,49 @@ class Layer:
     groups: int = 1
     inputs: tuple[int, ...] = ()
     """Positions in the network of the layers whose outputs this one reads; () = the image."""
+    stride_yx: tuple[int, int] | None = None
+    """Where the axes differ; else `stride` holds for both."""
+    dilation_yx: tuple[int, int] | None = None
+    """Where the axes differ; else `dilation` holds for both."""
+    pad_sides: tuple[int, int, int, int] | None = None
+    """Top, left, bottom, right where they differ; else `pad` holds for all."""
+    moved_elements: int = 0
+    """Elements that a layer of kind `OTHER` reads and writes, of all its inputs and outputs."""
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Rows and columns between output positions."""
+        return self.stride_yx or (self.stride, self.stride)
+
+    @property
+    def dilations(self) -> tuple[int, int]:
+        """Rows and columns between kernel positions."""
+        return self.dilation_yx or (self.dilation, self.dilation)
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Rows and columns added at the top, left, bottom and right."""
+        return self.pad_sides or (self.pad,) * 4
+
+    @property
+    def has_equal_axes(self) -> bool:
+        """Whether `stride`, `pad` and `dilation` say it all."""
+        return self.stride_yx is None and self.dilation_yx is None and self.pad_sides is None
 
     @property
     def out_height(self) -> int:
         """Rows of the output map."""
-        return self._out(self.in_height, self.kernel_height)
+        top, _, bottom, _ = self.pads
+        return self._out(self.in_height + top + bottom, self.kernel_height, 0)
 
     @property
     def out_width(self) -> int:
         """Columns of the output map."""
-        return self._out(self.in_width, self.kernel_width)
+        _, left, _, right = self.pads
+        return self._out(self.in_width + left + right, self.kernel_width, 1)
 
-    def _out(self, extent: int, kernel: int) -> int:
-        return (extent + 2 * self.pad - self.dilation * (kernel - 1) - 1) // self.stride + 1
+    def _out(self, extent: int, kernel: int, axis: int) -> int:
+        return (extent - self.dilations[axis] * (kernel - 1) - 1) // self.strides[axis] + 1
 
     @property
     def macs(self) -> int:

@@ -41,7 +41,7 @@ class _Builder:
             in_width=width,
             out_channels=out_channels,
             inputs=self.last,
-            **options,
+            **options,  # type: ignore[arg-type]
         )
         self.layers.append(layer)
         self.shape = (out_channels, layer.out_height, layer.out_width)
