@@ -12,18 +12,16 @@ import numpy.typing as npt
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
 from gpusim.count.image_arguments import check_image_calls
+from gpusim.count.launch_proof import LaunchProof, plan_of, prove_launch, value_argument
 from gpusim.count.limits import Limits
 from gpusim.count.session import current_session
 from gpusim.count.simt import efficiency, sample_groups
 from gpusim.count.slice import (
-    LaunchProof,
-    assemble,
     cell_points,
     collapsed_shape,
     expand_runs,
-    plan_of,
-    prove_launch,
-    value_argument,
+    runs_of,
+    tables,
 )
 from gpusim.count.work_count import WorkCount
 from gpusim.errors import CountError, located
@@ -261,10 +259,15 @@ class _Request:
         started = time.perf_counter()
         self._defer(proof)
         compile_seconds = 0.0
-        if proof.axes is not None:
+        if proof.tables is not None:
+            classes = np.array(proof.tables.classes, np.int64)
+            runs = runs_of(proof.tables.ids, proof.group_runs)
+        elif proof.axes is not None:
             points = cell_points(proof.axes)
             rows, compile_seconds = self._cell_rows(proof, points)
-            classes, runs = assemble(proof.axes, rows)
+            found = tables(proof.axes, rows.tolist())
+            classes = np.array(found.classes, np.int64)
+            runs = runs_of(found.ids, tuple(axis.group_runs for axis in proof.axes))
         else:
             classes, runs, compile_seconds = self._collapsed(proof)
         seconds = time.perf_counter() - started - compile_seconds

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gpusim.count.intervals import Range
 from gpusim.count.plan import FIRST_FREE_ATOM, GROUP_ATOM, LOCAL_ATOM
 from gpusim.count.prover import Prover
+from gpusim.count.recording import at_most, equal, increasing, plain
 
 _MAX_BOXES = 512
 _MAX_CELLS = 1024
@@ -50,6 +51,8 @@ def axis_terms(
         form = prover.expand(prover.forms[leaf.form])
         if any(atom >= FIRST_FREE_ATOM for atom, _ in form[1]):
             return None
+        if _is_decided(*prover.box_range(form), leaf.is_equality):
+            continue
         raw.append((form, leaf.is_equality))
         terms = dict(form[1])
         for d in range(3):
@@ -96,9 +99,14 @@ def _decided(terms: Terms, is_equality: bool, box: dict[str, Range]) -> bool:
         below, above = box[name]
         low += c * (below if c > 0 else above)
         high += c * (above if c > 0 else below)
+    return _is_decided(low, high, is_equality)
+
+
+def _is_decided(low: int, high: int, is_equality: bool) -> bool:
+    """Whether a comparison of a form with zero has one outcome for all of the form's range."""
     if is_equality:
-        return low > 0 or high < 0 or low == high
-    return high < 0 or low >= 0
+        return at_most(1, low) or at_most(high, -1) or equal(low, high)
+    return at_most(high, -1) or at_most(0, low)
 
 
 def _cuts(terms: Terms, is_equality: bool, name: str, box: dict[str, Range]) -> list[int]:
@@ -119,12 +127,12 @@ def _cuts(terms: Terms, is_equality: bool, name: str, box: dict[str, Range]) -> 
     else:
         points = [low // -c + 1, high // -c + 1]
     below, above = box[name]
-    return sorted({p for p in points if below < p <= above})
+    return increasing([p for p in points if at_most(below + 1, p) and at_most(p, above)])
 
 
 def cut_box(leaves: list[tuple[Terms, bool]], box: dict[str, Range]) -> dict[str, list[int]] | None:
     """Return the cuts per axis variable that decide all leaves; None when too many are needed."""
-    cuts: dict[str, set[int]] = {name: set() for name in box}
+    cuts: dict[str, list[int]] = {name: [] for name in box}
     pending, done = [box], 0
     while pending:
         done += 1
@@ -135,19 +143,21 @@ def cut_box(leaves: list[tuple[Terms, bool]], box: dict[str, Range]) -> dict[str
         if open_leaf is None:
             continue
         terms, is_equality = open_leaf
-        by_weight = sorted(terms[1], key=lambda n: -abs(terms[1][n]) * (now[n][1] - now[n][0]))
+        by_weight = sorted(
+            terms[1], key=lambda n: -abs(plain(terms[1][n])) * (plain(now[n][1]) - plain(now[n][0]))
+        )
         for name in by_weight:
             points = _cuts(terms, is_equality, name, now)
             if points:
                 break
         else:
             return None
-        cuts[name].update(points)
+        cuts[name] += points
         below, above = now[name]
         edges = [below, *points, above + 1]
         for first, following in itertools.pairwise(edges):
             pending.append({**now, name: (first, following - 1)})
-    return {name: sorted(points) for name, points in cuts.items()}
+    return {name: increasing(points) for name, points in cuts.items()}
 
 
 def _segments(points: list[int], count: int) -> list[Range]:
@@ -183,16 +193,17 @@ def _position_axis(d: int, segments: list[Range], n_groups: int, n_local: int) -
         is_one = low // n_local == high // n_local
         local = (low % n_local, high % n_local) if is_one else (0, n_local - 1)
         ranges.append({GROUP_ATOM + d: (low // n_local, high // n_local), LOCAL_ATOM + d: local})
-    edges = {0, n_groups}
-    for low, _ in segments:
-        edges |= {low // n_local, -(-low // n_local)}
-    classes: dict[tuple[int, ...], int] = {}
+    edges = [0, n_groups]
+    for low, _ in segments[1:]:
+        edges += [low // n_local, -(-low // n_local)]
+    classes: list[tuple[int, ...]] = []
     runs = []
-    marks = sorted(edge for edge in edges if edge <= n_groups)
-    for first, following in itertools.pairwise(marks):
+    for first, following in itertools.pairwise(increasing(edges)):
         start, end = first * n_local, (first + 1) * n_local - 1
         weights = tuple(max(0, min(end, high) - max(start, low) + 1) for low, high in segments)
-        runs.append((classes.setdefault(weights, len(classes)), following - first))
+        if weights not in classes:
+            classes.append(weights)
+        runs.append((classes.index(weights), following - first))
     return Axis(cells, tuple(ranges), tuple(classes), tuple(runs))
 
 

@@ -136,6 +136,9 @@ class Plan:
     """The `count` atom of each loop."""
     loop_parents: list[int] = field(default_factory=list)
     """The loop around each loop, -1 = none."""
+    loop_blocks: list[frozenset[int]] = field(default_factory=list)
+    loop_headers: dict[int, int] = field(default_factory=dict)
+    """Header -> loop."""
     branches: dict[int, Branch] = field(default_factory=dict)
     """Per block that ends in a conditional branch or a switch."""
     leaves: list[Leaf] = field(default_factory=list)
@@ -150,5 +153,10 @@ class Plan:
     root_bytes: dict[str, int] = field(default_factory=dict)
     """Of variables and private arrays."""
     written_parameters: frozenset[int] = frozenset()
+    recordings: list[Any] = field(default_factory=list)
+    """Proofs of earlier launches that others may repeat, see `gpusim.count.launch_proof`."""
+    n_recorded: int = 0
+    """Of all time, and launches proven in the ordinary way."""
+    n_proven: int = 0
     control_parameters: frozenset[int] = frozenset()
     """Pointer parameters whose contents can reach a branch."""

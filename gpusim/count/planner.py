@@ -40,6 +40,8 @@ class Planner:
             plan.loop_entries.append(before[0] if len(before) == 1 else loop.header)
             plan.loop_atoms.append(self.forms.new_atom(Atom("count", loop=number)))
             plan.loop_parents.append(loop.parent)
+            plan.loop_blocks.append(frozenset(loop.blocks))
+            plan.loop_headers[loop.header] = number
         self.forms.run(self._relevant())
         self._find_accesses()
         self._find_facts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpusim.count.intervals import UNBOUNDED, Range, RawForm
 from gpusim.count.plan import FIRST_FREE_ATOM, Branch, Leaf, Tree
 from gpusim.count.ranges import Ranges
+from gpusim.count.recording import at_most, equal
 
 _WALKS = 4
 
@@ -12,21 +13,32 @@ _WALKS = 4
 class Prover(Ranges):
     """Answers questions about one launch."""
 
-    def restrict(self, ranges: dict[int, Range]) -> Prover:
-        """Return a prover for a part of the NDRange, given ranges of id atoms.
+    _point: dict[int, int] | None = None
+
+    def restrict(self, ranges: dict[int, Range], point: dict[int, int]) -> Prover:
+        """Return a prover for a part of the NDRange in which branches on ids go one way.
 
         Only the blocks that its work-items can reach are asked about.
+
+        Parameters
+        ----------
+        ranges : dict
+            Of id atoms.
+        point : dict
+            Value per id atom, of one of its work-items.
         """
         part = Prover.__new__(Prover)
         part.plan, part._root_bytes, part.forms = self.plan, self._root_bytes, self.forms
-        part._base_align = self._base_align
+        part._base_align, part._point = self._base_align, point
         part._atom_ranges = {atom: self._atom_ranges[atom] for atom in range(FIRST_FREE_ATOM)}
         part._atom_ranges.update(ranges)
         part._fits, part._busy, part._open, part._asked = {}, set(), set(), set()
-        part._reachable = None
+        part._reachable, part._irregular = None, set()
         for _ in range(_WALKS):
             # What is reachable decides more conditions, which leaves less reachable.
             before: set[int] | None = part._reachable
+            # Loops first: a comparison in a loop asks for ranges that ask for the comparison.
+            part.is_bounded()
             part._reachable = part._walk()
             if before == part._reachable:
                 break
@@ -81,20 +93,26 @@ class Prover(Ranges):
         return None
 
     def _leaf_truth(self, leaf: Leaf) -> bool | None:
-        if leaf.form < 0 or not self._hold(leaf.needs):
+        if self._point is not None and leaf.dimensions:
+            # The part was cut so that this comparison is the same for all of it.
+            const, terms = self.expand(self.forms[leaf.form])
+            value = const + sum(c * self._point[atom] for atom, c in terms)
+            return value == 0 if leaf.is_equality else value < 0
+        if leaf.form < 0 or not self.holds(leaf.needs):
             return None
         low, high = self.box_range(self.forms[leaf.form])
         if leaf.is_equality:
-            if low > 0 or high < 0:
+            if at_most(1, low) or at_most(high, -1):
                 return False
-            return True if low == high == 0 else None
-        if high < 0:
+            return True if equal(low, 0) and equal(high, 0) else None
+        if at_most(high, -1):
             return True
-        return False if low >= 0 else None
+        return False if at_most(0, low) else None
 
     def is_bounded(self) -> bool:
         """Whether every loop ends after a number of iterations known beforehand."""
-        return all(self.atom_range(atom)[1] < UNBOUNDED for atom in self.plan.loop_atoms)
+        tops = [self.atom_range(atom)[1] for atom in self.plan.loop_atoms]
+        return all(top < UNBOUNDED for top in tops)
 
     def most_rounds(self) -> int:
         """Return an upper bound of the loop iterations of one work-item, all loops together."""
@@ -118,7 +136,7 @@ class Prover(Ranges):
             )
             proven = (
                 is_aligned
-                and self._hold(obligation.needs)
+                and self.holds(obligation.needs)
                 and self.inside(form, 0, size - obligation.bytes, obligation.block)
             )
             if not proven and not self.is_unreachable(obligation.block):
@@ -127,4 +145,4 @@ class Prover(Ranges):
 
 
 def _is_multiple_of(form: RawForm, unit: int) -> bool:
-    return not (form[0] % unit or any(c % unit for _, c in form[1]))
+    return all(equal(number % unit, 0) for number in (form[0], *(c for _, c in form[1])))

@@ -14,6 +14,7 @@ from gpusim.count.plan import (
     Fact,
     Plan,
 )
+from gpusim.count.recording import at_most, equal, greater, lesser, plain
 
 _DEPTH = 3
 """Facts used one after another on one form: a guard per dimension."""
@@ -50,6 +51,8 @@ class Ranges:
         self._open: set[int] = set()
         self._asked: set[int] = set()
         self._reachable: set[int] | None = None
+        self._irregular: set[int] = set()
+        """Loop variables whose machine words may differ from their forms."""
 
     def box_range(self, form: RawForm) -> Range:
         """Return a form's range over the box of its atoms' ranges."""
@@ -78,7 +81,7 @@ class Ranges:
             return (-UNBOUNDED, UNBOUNDED)
         self._open.add(atom)
         found = (-UNBOUNDED, UNBOUNDED)
-        if self._hold(record.needs):
+        if self.holds(record.needs):
             found = self._opaque_range(atom)
         self._open.discard(atom)
         if not self._busy and not self._open:
@@ -99,24 +102,26 @@ class Ranges:
             for number, atom in enumerate(self.plan.atoms)
             if atom.kind == "phi" and atom.loop == loop
         ]
-        irregular: set[int] = set()
+        self._irregular.difference_update(variables)
         self._busy.add(loop)
         while True:
             self._atom_ranges[counter] = self._count_range(loop, tests)
             for atom in variables:
                 self._atom_ranges[atom] = (
-                    (-UNBOUNDED, UNBOUNDED) if atom in irregular else self._phi_range(atom, tests)
+                    (-UNBOUNDED, UNBOUNDED)
+                    if atom in self._irregular
+                    else self._phi_range(atom, tests)
                 )
-            wrong = {test for test in tests if not self._hold(test.needs)}
+            wrong = {test for test in tests if not self.holds(test.needs)}
             odd = {
                 atom
                 for atom in variables
-                if atom not in irregular and not self._hold(self.plan.atoms[atom].needs)
+                if atom not in self._irregular and not self.holds(self.plan.atoms[atom].needs)
             }
             if not wrong and not odd:
                 break
             tests = [test for test in tests if test not in wrong]
-            irregular |= odd
+            self._irregular |= odd
         self._busy.discard(loop)
         found = {atom: self._atom_ranges[atom] for atom in (counter, *variables)}
         if self._busy or self._open or self._asked:
@@ -139,7 +144,8 @@ class Ranges:
                 self._fits[number] = found
         return found
 
-    def _hold(self, needs: frozenset[int]) -> bool:
+    def holds(self, needs: frozenset[int]) -> bool:
+        """Whether all of some fits hold."""
         return all(self.fits(number) for number in needs)
 
     def expand(self, form: RawForm) -> RawForm:
@@ -150,7 +156,7 @@ class Ranges:
                 (
                     (atom, c)
                     for atom, c in form[1]
-                    if self.plan.atoms[atom].kind == "phi" and self._step(atom) is not None
+                    if self.plan.atoms[atom].kind == "phi" and self._is_regular(atom)
                 ),
                 None,
             )
@@ -175,17 +181,28 @@ class Ranges:
                     for operand, block in zip(record.operands, record.operand_blocks, strict=True)
                     if block in self._reachable
                 }
-                if len(ways) == 1 and self._hold(record.needs):
+                if len(ways) == 1 and self.holds(record.needs):
                     form = combine(form, self.forms[ways.pop()], coefficient, drop=atom)
                 continue
             if record.operation != "div":
                 continue
             dividend, divisor = (self.forms[operand] for operand in record.operands)
             d = divisor[0]
-            if d > 0 and dividend[0] % d == 0 and all(c % d == 0 for _, c in dividend[1]):
+            if d > 0 and all(equal(c % d, 0) for c in (dividend[0], *(c for _, c in dividend[1]))):
                 exact = (dividend[0] // d, tuple((a, c // d) for a, c in dividend[1]))
                 form = combine(form, exact, coefficient, drop=atom)
         return form
+
+    def _is_regular(self, atom: int) -> bool:
+        """Whether a loop variable is what it starts with plus a step per iteration, no bit lost.
+
+        While its loop's ranges are being found this is taken for granted and checked at the end.
+        """
+        if self._step(atom) is None:
+            return False
+        if self.plan.atoms[atom].loop not in self._busy and atom not in self._atom_ranges:
+            self.atom_range(atom)
+        return atom not in self._irregular
 
     def _step(self, atom: int) -> int | None:
         record = self.plan.atoms[atom]
@@ -206,10 +223,10 @@ class Ranges:
             rest = (form[0], tuple(t for t in form[1] if t[0] != counter))
             low, high = self.box_range(rest)
             if test.is_not_equal:
-                best = min(best, self._until_equal(factor, low, high))
+                best = lesser(best, self._until_equal(factor, low, high))
             elif factor > 0 and low > -UNBOUNDED:
                 # It goes on while rest + factor * k <= 0.
-                best = min(best, max(0, -low // factor + 1))
+                best = lesser(best, max(0, -low // factor + 1))
         return (0, best)
 
     @staticmethod
@@ -221,7 +238,8 @@ class Ranges:
             return UNBOUNDED
         if factor == 1:
             return -low
-        return -low // factor if low == high and low % factor == 0 else UNBOUNDED
+        is_exact = equal(low, high) and equal(low % factor, 0)
+        return -low // factor if is_exact else UNBOUNDED
 
     def _phi_range(self, atom: int, tests: list[Fact]) -> Range:
         record = self.plan.atoms[atom]
@@ -241,9 +259,9 @@ class Ranges:
                 continue
             rest = self.box_range((form[0], tuple(t for t in form[1] if t[0] != atom)))
             if factor > 0 and step > 0 and rest[0] > -UNBOUNDED:
-                high = min(high, max(first[1], -rest[0] // factor + step))
+                high = lesser(high, max(first[1], -rest[0] // factor + step))
             elif factor < 0 and step < 0 and rest[0] > -UNBOUNDED:
-                low = max(low, min(first[0], -(-rest[0] // -factor) + step))
+                low = greater(low, min(first[0], -(-rest[0] // -factor) + step))
         return (low, high)
 
     def _entry_block(self, loop: int) -> int:
@@ -277,14 +295,14 @@ class Ranges:
         found: list[RawForm] = []
         unequal: list[RawForm] = []
         for fact in dict.fromkeys(facts[:_MAX_FACTS]):
-            if self.forms[fact.form][1] and self._hold(fact.needs):
+            if self.forms[fact.form][1] and self.holds(fact.needs):
                 (unequal if fact.is_not_equal else found).append(self.forms[fact.form])
         return self._tighten(found, unequal) if unequal else found
 
     def _tighten(self, facts: list[RawForm], unequal: list[RawForm]) -> list[RawForm]:
         """Use ``form != 0`` where the form is known to be at most, or at least, 0."""
         sides = [side for form in unequal for side in (form, negated(form))]
-        return facts + [(s[0] + 1, s[1]) for s in sides if self._high(s, facts, 1) == 0]
+        return facts + [(s[0] + 1, s[1]) for s in sides if equal(self._high(s, facts, 1), 0)]
 
     def _range_at(self, form: RawForm, block: int) -> Range:
         low, high = self.box_range(form)
@@ -292,8 +310,8 @@ class Ranges:
             return low, high
         facts = self._usable_facts(form, block)
         if facts:
-            high = min(high, self._high(form, facts, _DEPTH))
-            low = max(low, -self._high(negated(form), facts, _DEPTH))
+            high = lesser(high, self._high(form, facts, _DEPTH))
+            low = greater(low, -self._high(negated(form), facts, _DEPTH))
         return low, high
 
     def _high(self, form: RawForm, facts: list[RawForm], depth: int) -> int:
@@ -314,13 +332,13 @@ class Ranges:
                 high = self.box_range(rest)[1]
                 found.append((high // abs(factor), position, rest, abs(factor)))
         # The eliminations that look best are followed further.
-        found.sort(key=lambda item: item[0])
+        found.sort(key=lambda item: plain(item[0]))
         for high, position, rest, factor in found[:_WIDTH]:
-            best = min(best, high)
+            best = lesser(best, high)
             if depth > 1:
                 others = facts[:position] + facts[position + 1 :]
                 deeper = self._high(rest, others, depth - 1)
-                best = min(best, deeper // factor)
+                best = lesser(best, deeper // factor)
         return best
 
     def is_unreachable(self, block: int) -> bool:
@@ -330,9 +348,11 @@ class Ranges:
         return any(
             not self.forms[fact.form][1]
             and (
-                self.forms[fact.form][0] == 0 if fact.is_not_equal else self.forms[fact.form][0] > 0
+                equal(self.forms[fact.form][0], 0)
+                if fact.is_not_equal
+                else at_most(1, self.forms[fact.form][0])
             )
-            and self._hold(fact.needs)
+            and self.holds(fact.needs)
             for fact in self.plan.block_facts[block]
         )
 
@@ -345,16 +365,18 @@ class Ranges:
         reached_low = reached_high = False
         for candidate in candidates:
             below, above = self.box_range(candidate)
-            reached_low |= below >= low
-            reached_high |= above <= high
+            reached_low = reached_low or at_most(low, below)
+            reached_high = reached_high or at_most(above, high)
         if reached_low and reached_high:
             return True
         if self.is_unreachable(block):
             return True
         for candidate in candidates:
             facts = self._usable_facts(candidate, block)
-            reached_high = reached_high or self._high(candidate, facts, _DEPTH) <= high
-            reached_low = reached_low or -self._high(negated(candidate), facts, _DEPTH) >= low
+            if not reached_high:
+                reached_high = at_most(self._high(candidate, facts, _DEPTH), high)
+            if not reached_low:
+                reached_low = at_most(low, -self._high(negated(candidate), facts, _DEPTH))
             if reached_low and reached_high:
                 return True
         return False

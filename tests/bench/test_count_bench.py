@@ -158,6 +158,66 @@ def test_slice_of_a_large_ndrange(benchmark) -> None:
     assert totals.memory(counted)["global_store"] == n * n // 4
 
 
+CONVOLVE = """__kernel void convolve(__global const float *in, __global const float *w,
+        __global float *out, int W, int H, int C, int R) {
+    int x = get_global_id(0), y = get_global_id(1), o = get_global_id(2);
+    int OW = W - R + 1, OH = H - R + 1;
+    if (x >= OW || y >= OH) return;
+    float s = 0;
+    for (int c = 0; c < C; ++c)
+        for (int i = 0; i < R; ++i)
+            for (int j = 0; j < R; ++j)
+                s += in[(c * H + y + i) * W + x + j] * w[((o * C + c) * R + i) * R + j];
+    out[(o * OH + y) * OW + x] = s;
+}"""
+
+
+def zeros(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+def saxpy(k: int) -> tuple[Any, ...]:
+    n = 64 * (100 + k)
+    return (n,), (64,), [zeros(n), zeros(n), np.float32(2)]
+
+
+def gemm_tile(k: int) -> tuple[Any, ...]:
+    n = 64 + 16 * k
+    return (n // 4, n // 4), (4, 4), [zeros(n, n)] * 3 + [i32(n)]
+
+
+def gemm_local(k: int) -> tuple[Any, ...]:
+    n = 64 + 8 * k
+    return (n, n), (8, 8), [zeros(n, n)] * 3 + [i32(n)]
+
+
+def convolve(k: int) -> tuple[Any, ...]:
+    channels = 4 + k
+    buffers = [zeros(channels, 60, 60), zeros(8, channels, 9), zeros(8, 60, 60)]
+    return (64, 64, 8), (8, 8, 1), [*buffers, i32(60), i32(60), i32(channels), i32(3)]
+
+
+NEW_LAUNCHES = {"saxpy": saxpy, "gemm_tile": gemm_tile, "gemm_local": gemm_local}
+
+
+@pytest.mark.parametrize("name", [*NEW_LAUNCHES, "convolve"])
+def test_slices_of_launches_never_seen_before(benchmark, name: str) -> None:
+    """Each round has other sizes or arguments; the goal is 100 microseconds."""
+    is_file = name in NEW_LAUNCHES
+    source = (KERNELS / "linear_algebra.cl").read_text() if is_file else CONVOLVE
+    kernel = compile_kernel(source, name)
+    numbers = iter(range(1000))
+
+    def launch() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        sizes, local, arguments = NEW_LAUNCHES.get(name, convolve)(next(numbers))
+        return (kernel, *make_job(name, sizes, local, arguments)), {}
+
+    for _ in range(3):
+        count_job(*launch()[0])
+    counted = benchmark.pedantic(count_job, setup=launch, rounds=40)
+    assert counted.mode == "slice"
+
+
 def test_lockstep(benchmark) -> None:
     case = next(c for c in LARGE if c.kernel == "mandelbrot")
     kernel = compile_kernel(case.source, case.kernel)
