@@ -202,7 +202,7 @@ class _Stages:
             }
             text = self.trace.read_blob(record.blob).decode("utf-8", "replace")
             self.programs[number] = compile_program(
-                text, record.build_options, headers, where=where
+                text, record.build_options, headers, where=where, limits=self.limits
             )
         return self.programs[number]
 

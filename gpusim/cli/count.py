@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gpusim.cli.limits import LimitOption
 from gpusim.cli.output import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
@@ -36,18 +37,27 @@ def count_command(
         32, min=0, max=1024, help="Lanes per warp for the SIMT efficiency; 0 = don't."
     ),
     mode: str = typer.Option("auto", help="auto, full or slice."),
-    seconds: float = typer.Option(60.0, min=0.001, help="Time limit of the run."),
-    instructions: float = typer.Option(1e12, min=1, help="Limit of executed instructions."),
+    seconds: float | None = typer.Option(
+        None, min=0.001, help="Time limit of the run; short for --limit seconds=N."
+    ),
+    instructions: float | None = typer.Option(
+        None, min=1, help="Limit of executed instructions; short for --limit instructions=N."
+    ),
+    limit: list[str] = LimitOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Run a kernel and count instructions, memory accesses and divergence exactly."""
-    from gpusim.count import Limits, count_kernel
+    from gpusim.count import count_kernel
+    from gpusim.count.limits import parse_limits
     from gpusim.errors import CompileError
 
     try:
         source = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise CompileError(f"{file}: {error.strerror}") from None
+    settings = list(limit)
+    settings += [f"seconds={seconds}"] if seconds is not None else []
+    settings += [f"instructions={instructions}"] if instructions is not None else []
     result = count_kernel(
         source,
         kernel,
@@ -57,7 +67,7 @@ def count_command(
         build_options,
         warp_width=warp_width,
         mode=mode,
-        limits=Limits(seconds=seconds, instructions=int(instructions)),
+        limits=parse_limits(settings),
         where=str(file),
     )
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from gpusim.cli.limits import LimitOption
 from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ def replay_command(
     table: list[Path] = typer.Option(
         [], "--table", "-o", help="Write the long table (.parquet or .csv); repeat for both."
     ),
+    limit: list[str] = LimitOption,
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
     """Replay a trace on one or more device models."""
     from gpusim.cli.inputs import open_trace
+    from gpusim.count.limits import parse_limits
     from gpusim.errors import GpusimError
     from gpusim.pipeline import replay
     from gpusim.report import (
@@ -48,11 +51,14 @@ def replay_command(
 
     if len(device) > 1 and (perfetto or table or html):
         raise GpusimError("--perfetto, --html and --table take one --device; run them one by one")
+    limits = parse_limits(limit)
     opened = open_trace(trace)
     reports = []
     for name in device:
         with progress(f"replay on {name}") as update:
-            reports.append(replay(opened, name, fidelity=fidelity, on_progress=update))
+            reports.append(
+                replay(opened, name, fidelity=fidelity, limits=limits, on_progress=update)
+            )
     if perfetto:
         write_perfetto(reports[0], perfetto)
     if html:

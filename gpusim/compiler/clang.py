@@ -9,6 +9,7 @@ are limited.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gpusim.compiler.cache import content_key, read_entry, write_entry
+from gpusim.compiler.limits import CompileLimits, how_to_raise
 from gpusim.compiler.options import FrontEndOptions
 from gpusim.errors import CompileError, located
 
@@ -30,11 +32,6 @@ MINIMUM_MAJOR = 15
 """Opaque pointers and ``-fdeclare-opencl-builtins`` of all families need at least this clang."""
 MAXIMUM_MAJOR = 22
 """LLVM inside llvmlite 0.50; text of a newer clang may not parse."""
-
-SOURCE_LIMIT_BYTES = 16 << 20
-TIME_LIMIT_S = 30
-MEMORY_LIMIT_BYTES = 3 << 30
-OUTPUT_LIMIT_BYTES = 256 << 20
 
 _LONGEST_LINE = 20_000
 """Characters; a program with longer lines gets no line numbers."""
@@ -149,7 +146,12 @@ def front_end_version() -> str:
 
 
 def clang_to_ir(
-    source: str, options: FrontEndOptions, headers: Mapping[str, str], *, where: str
+    source: str,
+    options: FrontEndOptions,
+    headers: Mapping[str, str],
+    *,
+    where: str,
+    limits: CompileLimits | None = None,
 ) -> str:
     """Compile OpenCL C to unoptimised spir64 LLVM IR.
 
@@ -163,6 +165,8 @@ def clang_to_ir(
         Name (relative, ``/`` separated) to text; the only files that ``#include`` finds.
     where : str
         Name of the program, for messages.
+    limits : CompileLimits, optional
+        Time, memory and text allowed.
 
     Returns
     -------
@@ -175,13 +179,15 @@ def clang_to_ir(
         The program does not compile, is too large, or runs into a limit.
     """
     clang = find_clang()
+    limits = limits or CompileLimits()
     size = len(source) + sum(map(len, headers.values()))
-    if size > SOURCE_LIMIT_BYTES:
+    if size > limits.source_bytes:
         raise CompileError(
             located(
                 where,
                 "program text is too large",
-                expected=f"at most {SOURCE_LIMIT_BYTES} characters",
+                expected=f"at most {limits.source_bytes} characters, "
+                f"{how_to_raise('source_bytes')}",
                 found=size,
             )
         )
@@ -192,7 +198,7 @@ def clang_to_ir(
         longest = max(map(len, source.split("\n")))
         has_lines = longest <= _LONGEST_LINE
         command = [*clang.command, *_arguments(options, headers, overlay, has_lines=has_lines)]
-        return _run(command, folder, where=where)
+        return _run(command, folder, limits, where=where)
 
 
 def _write_overlay(folder: Path, source: str, headers: Mapping[str, str], *, where: str) -> Path:
@@ -274,7 +280,7 @@ def _arguments(
     ]
 
 
-def _run(command: Sequence[str], folder: Path, *, where: str) -> str:
+def _run(command: Sequence[str], folder: Path, limits: CompileLimits, *, where: str) -> str:
     output, errors = folder / "output", folder / "errors"
     with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
@@ -285,32 +291,42 @@ def _run(command: Sequence[str], folder: Path, *, where: str) -> str:
             stderr=err,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(folder)},
         )
-        limit_process(process.pid, seconds=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT_BYTES)
+        limit_process(
+            process.pid,
+            seconds=limits.front_end_seconds,
+            memory_bytes=limits.front_end_memory_bytes,
+            output_bytes=limits.front_end_output_bytes,
+        )
+        wall_seconds = 2 * limits.front_end_seconds
         try:
-            code = process.wait(timeout=2 * TIME_LIMIT_S)
+            code = process.wait(timeout=wall_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise CompileError(
-                located(where, f"the front end did not finish in {2 * TIME_LIMIT_S} s")
+                located(
+                    where,
+                    f"the front end did not finish in {wall_seconds:g} s "
+                    f"({how_to_raise('front_end_seconds')})",
+                )
             ) from None
     if code == 0:
         return output.read_bytes().decode("utf-8", "replace")
     with errors.open("rb") as stream:
         text = stream.read(1 << 16).decode("utf-8", "replace")
-    raise CompileError(_first_error(text, code, where=where))
+    raise CompileError(_first_error(text, code, limits, where=where))
 
 
-def limit_process(pid: int, *, seconds: int, memory_bytes: int) -> None:
+def limit_process(pid: int, *, seconds: float, memory_bytes: int, output_bytes: int) -> None:
     """Limit a child's processor time, memory, output and core dumps, where the system can."""
     if sys.platform != "linux":
         return
     import resource
 
     limits = {
-        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_CPU: max(1, math.ceil(seconds)),
         resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_FSIZE: OUTPUT_LIMIT_BYTES,
+        resource.RLIMIT_FSIZE: output_bytes,
         resource.RLIMIT_CORE: 0,
     }
     for kind, value in limits.items():
@@ -322,7 +338,7 @@ def limit_process(pid: int, *, seconds: int, memory_bytes: int) -> None:
             continue  # A stricter limit of the whole session stays in force.
 
 
-def _first_error(text: str, code: int, *, where: str) -> str:
+def _first_error(text: str, code: int, limits: CompileLimits, *, where: str) -> str:
     for line in text.splitlines():
         match = _DIAGNOSTIC.match(line)
         if match:
@@ -335,8 +351,22 @@ def _first_error(text: str, code: int, *, where: str) -> str:
         if line.startswith("error: "):
             return located(where, line.removeprefix("error: "))
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return located(where, f"the front end ran out of its {TIME_LIMIT_S} s of processor time")
+        return located(
+            where,
+            f"the front end ran out of its {limits.front_end_seconds:g} s of processor time "
+            f"({how_to_raise('front_end_seconds')})",
+        )
     if code == -signal.SIGXFSZ:
-        return located(where, "the program's IR is too large", expected="at most 256 MiB")
-    reason = "it ran out of memory or nesting depth" if code < 0 else f"exit code {code}"
+        expected = f"at most {limits.front_end_output_bytes} bytes"
+        return located(
+            where,
+            f"the program's IR is too large ({how_to_raise('front_end_output_bytes')})",
+            expected=expected,
+        )
+    reason = f"exit code {code}"
+    if code < 0:
+        reason = (
+            f"it ran out of its {limits.front_end_memory_bytes} bytes of memory "
+            f"({how_to_raise('front_end_memory_bytes')}) or of nesting depth"
+        )
     return located(where, f"the front end failed: {reason}")

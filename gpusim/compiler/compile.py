@@ -11,12 +11,13 @@ from pathlib import Path
 from gpusim.compiler.cache import content_key, read_entry, write_entry
 from gpusim.compiler.clang import clang_to_ir, front_end_version
 from gpusim.compiler.kernel_ir import KernelIR, Parameter
+from gpusim.compiler.limits import CompileLimits
 from gpusim.compiler.options import FrontEndOptions, parse_options
 from gpusim.compiler.packing import unpack_kernel
 from gpusim.compiler.process import WORKERS
 from gpusim.errors import CompileError, located
 
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 """Raised whenever the normalised IR of some program may change."""
 
 
@@ -41,6 +42,7 @@ class Program:
     """Build options that were not understood, one line each."""
     _ir: bytes = field(repr=False)
     _source: str = field(repr=False)
+    _limits: CompileLimits = field(repr=False, default_factory=CompileLimits)
 
     def kernel(self, name: str) -> KernelIR:
         """Return a kernel in normalised form.
@@ -70,7 +72,7 @@ class Program:
             "pipeline": pipeline_name(),
             "source": self._source.split("\n"),
         }
-        _, payload = WORKERS.ask(head, self._ir)
+        _, payload = WORKERS.ask(head, self._ir, self._limits)
         return _keep(key, payload)
 
 
@@ -88,6 +90,7 @@ def compile_program(
     headers: Mapping[str, str] | None = None,
     *,
     where: str = "<source>",
+    limits: CompileLimits | None = None,
 ) -> Program:
     """Compile an OpenCL program's text.
 
@@ -101,6 +104,8 @@ def compile_program(
         Name to text of the headers that ``#include`` may find; nothing else can be included.
     where : str
         Name of the program, for messages.
+    limits : CompileLimits, optional
+        Time, memory and text allowed, also when a kernel is normalised.
 
     Returns
     -------
@@ -113,14 +118,15 @@ def compile_program(
         One line with file, line and reason.
     """
     headers = dict(headers or {})
+    limits = limits or CompileLimits()
     parsed = parse_options(options, where=where)
     key = _program_key(source, parsed, headers)
     entry = read_entry(key, "program")
     if entry is None:
         # Python and llvmlite start in the child while clang runs here.
-        WORKERS.start()
-        text = clang_to_ir(source, parsed, headers, where=where).encode()
-        head, _ = WORKERS.ask({"task": "list", "where": where}, text)
+        WORKERS.start(limits)
+        text = clang_to_ir(source, parsed, headers, where=where, limits=limits).encode()
+        head, _ = WORKERS.ask({"task": "list", "where": where}, text, limits)
         listed = json.dumps(head["kernels"]).encode()
         entry = len(listed).to_bytes(8, "little") + listed + text
         write_entry(key, "program", entry)
@@ -140,6 +146,7 @@ def compile_program(
         warnings=parsed.warnings,
         _ir=entry[8 + size :],
         _source=source,
+        _limits=limits,
     )
 
 
@@ -150,6 +157,7 @@ def compile_kernel(
     headers: Mapping[str, str] | None = None,
     *,
     where: str = "<source>",
+    limits: CompileLimits | None = None,
 ) -> KernelIR:
     """Compile one kernel of a program's text; see `compile_program` for the parameters.
 
@@ -167,7 +175,7 @@ def compile_kernel(
     cached = _cached_kernel(content_key(program_key, "kernel", kernel))
     if cached is not None:
         return cached
-    return compile_program(source, options, headers, where=where).kernel(kernel)
+    return compile_program(source, options, headers, where=where, limits=limits).kernel(kernel)
 
 
 def kernel_from_bitcode(data: bytes, kernel: str, *, where: str = "<bitcode>") -> KernelIR:

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from gpusim.compiler.clang import limit_process
+from gpusim.compiler.limits import CompileLimits, how_to_raise
 from gpusim.compiler.worker import receive, send
 from gpusim.errors import CompileError, located
 
-TIME_LIMIT_S = 120
-CPU_LIMIT_S = 1200
-"""Of a worker's whole life; a request is stopped by `TIME_LIMIT_S`."""
-MEMORY_LIMIT_BYTES = 4 << 30
+_LIFE_REQUESTS = 10
+"""A worker may use the processor time of so many requests that reach their limit."""
 
 
 class Worker:
@@ -30,11 +29,20 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
+        self._limits = CompileLimits()
 
-    def start(self) -> None:
-        """Start the process unless it runs already; it gets ready in the background."""
+    def start(self, limits: CompileLimits | None = None) -> None:
+        """Start the process unless it runs already; it gets ready in the background.
+
+        One that was started with tighter limits than now allowed is replaced.
+        """
+        limits = limits or CompileLimits()
+        is_allowed = (
+            limits.optimiser_memory_bytes == self._limits.optimiser_memory_bytes
+            and limits.optimiser_seconds <= self._limits.optimiser_seconds
+        )
         if self._process is not None and self._owner == os.getpid():
-            if self._process.poll() is None:
+            if self._process.poll() is None and is_allowed:
                 return
             self._drop()
         environment = {
@@ -49,9 +57,17 @@ class Worker:
             env=environment,
         )
         self._owner = os.getpid()
-        limit_process(self._process.pid, seconds=CPU_LIMIT_S, memory_bytes=MEMORY_LIMIT_BYTES)
+        self._limits = limits
+        limit_process(
+            self._process.pid,
+            seconds=_LIFE_REQUESTS * limits.optimiser_seconds,
+            memory_bytes=limits.optimiser_memory_bytes,
+            output_bytes=limits.front_end_output_bytes,
+        )
 
-    def ask(self, head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+    def ask(
+        self, head: dict[str, Any], payload: bytes, limits: CompileLimits | None = None
+    ) -> tuple[dict[str, Any], bytes]:
         """Send a request and return the reply.
 
         Parameters
@@ -60,6 +76,8 @@ class Worker:
             ``task``, ``where`` and what the task needs.
         payload : bytes
             IR text or bitcode.
+        limits : CompileLimits, optional
+            Time and memory allowed.
 
         Returns
         -------
@@ -72,15 +90,19 @@ class Worker:
             The worker reports an error, dies, or does not answer in time.
         """
         where = head["where"]
-        reply, is_late = self._exchange(head, payload)
+        limits = limits or CompileLimits()
+        reply, is_late = self._exchange(head, payload, limits)
         if reply is None and not is_late:
             # An old process may have died of its age or of an earlier program; ask a fresh one.
-            reply, is_late = self._exchange(head, payload)
+            reply, is_late = self._exchange(head, payload, limits)
         if reply is None:
             reason = (
-                f"LLVM did not finish in {TIME_LIMIT_S} s"
+                f"LLVM did not finish in {limits.optimiser_seconds:g} s "
+                f"({how_to_raise('optimiser_seconds')})"
                 if is_late
-                else "LLVM crashed or ran out of memory on this program"
+                else "LLVM crashed on this program or ran out of its "
+                f"{limits.optimiser_memory_bytes} bytes of memory "
+                f"({how_to_raise('optimiser_memory_bytes')})"
             )
             raise CompileError(located(where, reason))
         if "error" in reply[0]:
@@ -88,15 +110,15 @@ class Worker:
         return reply
 
     def _exchange(
-        self, head: dict[str, Any], payload: bytes
+        self, head: dict[str, Any], payload: bytes, limits: CompileLimits
     ) -> tuple[tuple[dict[str, Any], bytes] | None, bool]:
         """Return the reply, or None and whether the time ran out."""
-        self.start()
+        self.start(limits)
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             return None, False
         late = threading.Event()
-        timer = threading.Timer(TIME_LIMIT_S, _stop, (process, late))
+        timer = threading.Timer(limits.optimiser_seconds, _stop, (process, late))
         timer.start()
         try:
             send(process.stdin, head, payload)  # type: ignore[arg-type]
@@ -149,10 +171,10 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._idle: list[Worker] = []
 
-    def start(self) -> None:
+    def start(self, limits: CompileLimits | None = None) -> None:
         """Have one worker get ready in the background."""
         with self._borrowed() as worker:
-            worker.start()
+            worker.start(limits)
 
     @contextmanager
     def _borrowed(self) -> Iterator[Worker]:
@@ -165,10 +187,12 @@ class WorkerPool:
                 with self._lock:
                     self._idle.append(worker)
 
-    def ask(self, head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+    def ask(
+        self, head: dict[str, Any], payload: bytes, limits: CompileLimits | None = None
+    ) -> tuple[dict[str, Any], bytes]:
         """Send a request to a free worker; see `Worker.ask`."""
         with self._borrowed() as worker:
-            return worker.ask(head, payload)
+            return worker.ask(head, payload, limits)
 
     def close(self) -> None:
         """End the idle processes."""

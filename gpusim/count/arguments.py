@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gpusim.compiler.limits import how_to_raise
 from gpusim.count.image_arguments import bind_image, bind_sampler
 from gpusim.errors import CountError, located
 from gpusim.trace.records import ArgumentKind
@@ -61,7 +62,7 @@ def bind_arguments(
             located(
                 where,
                 "local memory arguments are too large",
-                expected=f"at most {limits.local_bytes} bytes (raise it with Limits.local_bytes)",
+                expected=f"at most {limits.local_bytes} bytes ({how_to_raise('local_bytes')})",
                 found=f"{local} bytes",
             )
         )

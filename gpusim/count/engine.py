@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.compiler.limits import how_to_raise
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
 from gpusim.count.image_arguments import check_image_calls
@@ -58,8 +59,7 @@ def _check_shape(job: Job, limits: Limits, where: str) -> None:
             located(
                 where,
                 "work-group too large",
-                expected=f"at most {limits.group_items} work-items "
-                "(raise it with Limits.group_items)",
+                expected=f"at most {limits.group_items} work-items ({how_to_raise('group_items')})",
                 found=str(job.group_items),
             )
         )
@@ -71,8 +71,7 @@ def _check_memory(meta: dict[str, Any], job: Job, limits: Limits, where: str) ->
             located(
                 where,
                 "private arrays are too large",
-                expected=f"at most {limits.private_bytes} bytes "
-                "(raise it with Limits.private_bytes)",
+                expected=f"at most {limits.private_bytes} bytes ({how_to_raise('private_bytes')})",
                 found=f"{meta['private_bytes']} bytes",
             )
         )
@@ -83,7 +82,7 @@ def _check_memory(meta: dict[str, Any], job: Job, limits: Limits, where: str) ->
                 where,
                 "the state of a work-group across barriers is too large",
                 expected=f"at most {limits.group_memory_bytes} bytes "
-                "(raise it with Limits.group_memory_bytes)",
+                f"({how_to_raise('group_memory_bytes')})",
                 found=f"{frames} bytes",
             )
         )
@@ -93,7 +92,7 @@ def _check_memory(meta: dict[str, Any], job: Job, limits: Limits, where: str) ->
             located(
                 where,
                 "local variables are too large",
-                expected=f"at most {limits.local_bytes} bytes (raise it with Limits.local_bytes)",
+                expected=f"at most {limits.local_bytes} bytes ({how_to_raise('local_bytes')})",
                 found=f"{local} bytes",
             )
         )
@@ -219,7 +218,7 @@ class _Request:
             request,
             seconds=self.limits.seconds + _GRACE_SECONDS,
             where=self.label,
-            limit="Limits.seconds",
+            limit="seconds",
         )
         if "fault" in head:
             cause = describe(
@@ -229,7 +228,7 @@ class _Request:
         if "timeout" in head:
             raise CountError(
                 f"{self.label}: {head['timeout']} of {head['groups']} work-groups done after "
-                f"{self.limits.seconds:g} s (raise it with Limits.seconds)"
+                f"{self.limits.seconds:g} s ({how_to_raise('seconds')})"
             )
         return head, body, compile_seconds
 

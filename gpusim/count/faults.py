@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpusim.compiler.kernel_ir import ADDRESS_SPACES
+from gpusim.compiler.limits import how_to_raise
 from gpusim.count import layout
 from gpusim.count.arguments import parameter_name
 
@@ -43,7 +44,7 @@ def describe(
         case layout.FAULT_FUEL:
             return (
                 f"{item}: more than {limits.instructions:g} instructions "
-                "(raise it with Limits.instructions)"
+                f"({how_to_raise('instructions')})"
             )
         case layout.FAULT_BARRIER:
             return f"{group_text}: a barrier is not reached by all work-items of the group"

@@ -166,7 +166,7 @@ def count_kernel(
     """
     limits = limits or Limits()
     started = time.perf_counter()
-    ir = compile_kernel(source, kernel, build_options, where=where)
+    ir = compile_kernel(source, kernel, build_options, where=where, limits=limits)
     compiled = time.perf_counter() - started
     sizes = size3(global_size, "global size")
     local = _local_size(sizes, local_size, ir.required_local_size)

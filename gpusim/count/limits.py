@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from gpusim.compiler.limits import CompileLimits
+from gpusim.errors import CountError, located
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of one launch; the error names the field that raises each of them."""
+class Limits(CompileLimits):
+    """Limits of one launch and its program; each error names the field that raises it."""
 
     seconds: float = 60.0
     """Wall time of native execution."""
@@ -25,3 +29,35 @@ class Limits:
     """Work-items of one work-group."""
     group_memory_bytes: int = 1 << 30
     """State of a work-group's work-items that is kept across barriers."""
+
+
+def parse_limits(settings: Iterable[str]) -> Limits:
+    """Return limits from ``NAME=VALUE`` texts; what is not named keeps its default.
+
+    Raises
+    ------
+    CountError
+        An unknown name, or a value that is no positive number.
+    """
+    # Annotations are text here: one of the two words.
+    kinds = {item.name: float if item.type == "float" else int for item in fields(Limits)}
+    found: dict[str, float] = {}
+    for text in settings:
+        name, _, value = text.partition("=")
+        where = f"--limit {text}"
+        if name not in kinds:
+            expected = "NAME=VALUE, NAME one of " + ", ".join(kinds)
+            raise CountError(located(where, "no such limit", expected=expected, found=name))
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        # The upper bound keeps every time and size within what the system takes.
+        if not 0 < number < 1 << 60:
+            raise CountError(
+                located(where, "not a limit", expected="a positive number", found=value)
+            )
+        found[name] = kinds[name](number)
+        if not found[name]:
+            raise CountError(located(where, "not a limit", expected="at least 1", found=value))
+    return Limits(**found)  # type: ignore[arg-type]

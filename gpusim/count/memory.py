@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.compiler.limits import how_to_raise
 from gpusim.errors import CountError
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class Memory:
             if self._used + size_bytes > self._limit:
                 raise CountError(
                     f"buffer {buffer}: {size_bytes} bytes bring the buffers above "
-                    f"{self._limit} bytes (raise it with Limits.memory_bytes)"
+                    f"{self._limit} bytes ({how_to_raise('memory_bytes')})"
                 )
             self._regions[buffer] = Region(self._used, size_bytes, buffer)
             self._used += -(-size_bytes // _PAGE) * _PAGE

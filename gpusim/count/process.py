@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gpusim
+from gpusim.compiler.limits import how_to_raise
 from gpusim.count import wire
 from gpusim.errors import CountError
 from gpusim.resources import cache_dir
@@ -98,7 +99,7 @@ class WorkerProcess:
         handle : int, optional
             File descriptor to pass along.
         where, limit : str
-            For messages: what is being done, and the option that raises the time limit.
+            For messages: what is being done, and the field of `Limits` that raises the time.
 
         Raises
         ------
@@ -115,9 +116,8 @@ class WorkerProcess:
             head, body = wire.receive(channel, seconds)
         except wire.WireTimeoutError:
             self.stop()
-            raise CountError(
-                f"{where}: no result after {seconds:g} s (raise it with {limit})"
-            ) from None
+            hint = f" ({how_to_raise(limit)})" if limit else ""
+            raise CountError(f"{where}: no result after {seconds:g} s" + hint) from None
         except wire.WireClosedError:
             cause = self.stop()
             raise CountError(f"{where}: the process that runs kernels died ({cause})") from None

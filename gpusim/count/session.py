@@ -45,14 +45,14 @@ class Session:
                 {"op": "kernel", "kernel": key, "name": kernel.name, "text": kernel.text},
                 seconds=limits.compile_seconds,
                 where=where,
-                limit="Limits.compile_seconds",
+                limit="compile_seconds",
             )
             self._kernels.add(key)
         head, _ = self.worker.ask(
             {"op": "load", "kernel": key, "variant": variant},
             seconds=limits.compile_seconds,
             where=where,
-            limit="Limits.compile_seconds",
+            limit="compile_seconds",
         )
         self._metas[key, variant] = head["meta"]
         return key, head["meta"], head["seconds"]

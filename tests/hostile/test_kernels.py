@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 import pytest
 
-from gpusim.compiler import clang, process
 from gpusim.count import totals
 from gpusim.count.limits import Limits
 from gpusim.device import DeviceSpec, load_device
@@ -24,6 +24,12 @@ CASES: dict[str, Hostile] = {
     **source_kernels.CASES,
     **source_kernels.LIMITED,
 }
+COMPILING = {
+    "front_end_seconds": 2.0,
+    "front_end_memory_bytes": 1 << 29,
+    "front_end_output_bytes": 1 << 24,
+    "optimiser_seconds": 2.0,
+}
 SMALL = {"seconds": 1.0, "compile_seconds": 20.0, "instructions": 10**6}
 
 
@@ -33,14 +39,9 @@ def device() -> DeviceSpec:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_hostile_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_kernel(name: str) -> None:
     case = CASES[name]
-    if name in source_kernels.LIMITED:
-        monkeypatch.setattr(clang, "TIME_LIMIT_S", 2)
-        monkeypatch.setattr(clang, "MEMORY_LIMIT_BYTES", 1 << 29)
-        monkeypatch.setattr(clang, "OUTPUT_LIMIT_BYTES", 1 << 24)
-        monkeypatch.setattr(process, "TIME_LIMIT_S", 2)
-    works, failures = _prepare(case)
+    works, failures = _prepare(case, COMPILING if name in source_kernels.LIMITED else {})
     assert [failure.launch for failure in failures] == [1]
     reason = failures[0].reason
     assert re.search(case.error, reason), reason
@@ -62,8 +63,10 @@ def test_harmless_kernel(name: str) -> None:
     check_nothing_left_behind()
 
 
-def _prepare(case: Hostile) -> tuple[list[LaunchWork], list[Failure]]:
-    limits = Limits(**{**SMALL, **case.limits})
+def _prepare(
+    case: Hostile, compiling: Mapping[str, float] | None = None
+) -> tuple[list[LaunchWork], list[Failure]]:
+    limits = Limits(**{**SMALL, **(compiling or {}), **case.limits})
     return prepare(trace_of(case), device(), limits=limits)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.compiler import clang, compile_kernel, compile_program, process
+from gpusim.compiler import compile_kernel, compile_program, process
+from gpusim.compiler.limits import CompileLimits
 from gpusim.errors import CompileError
 
 REFUSED = {
@@ -184,13 +185,13 @@ HOSTILE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(HOSTILE))
-def test_hostile_programs_end_in_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clang, "TIME_LIMIT_S", 4)
-    monkeypatch.setattr(clang, "MEMORY_LIMIT_BYTES", 1 << 30)
-    monkeypatch.setattr(clang, "OUTPUT_LIMIT_BYTES", 1 << 24)
+def test_hostile_programs_end_in_an_error(name: str) -> None:
+    limits = CompileLimits(
+        front_end_seconds=4, front_end_memory_bytes=1 << 30, front_end_output_bytes=1 << 24
+    )
     headers = {"again.h": '#include "again.h"\n#include "again.h"\n'}
     with pytest.raises(CompileError) as caught:
-        compile_kernel(HOSTILE[name](), "k", headers=headers, where="p.cl")
+        compile_kernel(HOSTILE[name](), "k", headers=headers, where="p.cl", limits=limits)
     text = str(caught.value)
     assert text.startswith("p.cl")
     assert "\n" not in text
@@ -201,8 +202,11 @@ def test_a_ten_megabyte_program_compiles_or_is_refused() -> None:
     line = "// " + "x" * 97 + "\n"
     source = line * 100_000 + "kernel void k(global int *a) { a[0] = 1; }"
     assert compile_kernel(source, "k").text
-    with pytest.raises(CompileError, match="program text is too large"):
+    with pytest.raises(CompileError, match=r"program text is too large.*--limit source_bytes=N"):
         compile_program(line * 200_000)
+    assert compile_kernel(source, "k", limits=CompileLimits(source_bytes=len(source))).text
+    with pytest.raises(CompileError, match="program text is too large"):
+        compile_program(source + " ", limits=CompileLimits(source_bytes=len(source)))
 
 
 def test_a_worker_that_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,15 +221,16 @@ def test_a_worker_that_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None
     worker.close()
 
 
-def test_a_worker_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.5)
+def test_a_worker_that_hangs_is_killed() -> None:
+    limits = CompileLimits(optimiser_seconds=0.5)
     worker = process.Worker()
     start = time.monotonic()
     body = "".join(
         f"@g{n} = addrspace(2) constant i32 {n}\n!{n} = !{{}}\n" for n in range(1_000_000)
     )
-    with pytest.raises(CompileError, match=r"p\.cl: LLVM did not finish in 0\.5 s"):
-        worker.ask({"task": "list", "where": "p.cl"}, body.encode())
+    pattern = r"p\.cl: LLVM did not finish in 0\.5 s .*--limit optimiser_seconds=N"
+    with pytest.raises(CompileError, match=pattern):
+        worker.ask({"task": "list", "where": "p.cl"}, body.encode(), limits)
     assert time.monotonic() - start < 20
     worker.close()
 
