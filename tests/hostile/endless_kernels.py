@@ -8,9 +8,7 @@ from tests.hostile.launch import A, B, Hostile, Local, Ref
 
 i32, f32 = np.int32, np.float32
 
-FUEL = r"more than 1e\+06 instructions \(raise it with --limit instructions=N, in Python "
-    r"more than 1e\+06 instructions \(raise it with --limit instructions=N, in Python Limits.inst"
-)
+FUEL = r"more than 1e\+06 instructions \(raise it with --limit instructions=N, in Python Limits"
 TIME = r"after \d s \(raise it with --limit seconds=N, in Python Limits.seconds\)"
 BARRIER = "a barrier is not reached by all work-items of the group"
 
