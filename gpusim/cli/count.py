@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -36,6 +36,14 @@ def count_command(
     warp_width: int = typer.Option(
         32, min=0, max=1024, help="Lanes per warp for the SIMT efficiency; 0 = don't."
     ),
+    policy: str = typer.Option(
+        "",
+        help="Where diverged lanes meet again: post-dominator or lowest-pc. "
+        "[default: that of known devices of the warp width]",
+    ),
+    device: str | None = typer.Option(
+        None, help="Take warp width and policy from a device, e.g. mali-g72."
+    ),
     mode: str = typer.Option("auto", help="auto, full or slice."),
     seconds: float | None = typer.Option(
         None, min=0.001, help="Time limit of the run; short for --limit seconds=N."
@@ -58,6 +66,8 @@ def count_command(
     settings = list(limit)
     settings += [f"seconds={seconds}"] if seconds is not None else []
     settings += [f"instructions={instructions}"] if instructions is not None else []
+    if device is not None:
+        warp_width, policy = _warps(device, policy)
     result = count_kernel(
         source,
         kernel,
@@ -66,6 +76,7 @@ def count_command(
         arg,
         build_options,
         warp_width=warp_width,
+        policy=policy,
         mode=mode,
         limits=parse_limits(settings),
         where=str(file),
@@ -87,6 +98,15 @@ def _sizes(text: str, option: str) -> list[int]:
         ) from None
 
 
+def _warps(device: str, policy: str) -> tuple[int, str]:
+    """Return a device's warp width, and the policy asked for or else that of its ISA."""
+    from gpusim.count.reconvergence import POLICY_OF_ISA
+    from gpusim.device import load_device
+
+    spec = load_device(device)
+    return int(spec.core.warp_width.value), policy or POLICY_OF_ISA[spec.isa]
+
+
 def _print(result: KernelCount) -> None:
     found = result.as_dict()
     memory = found["memory"]
@@ -96,8 +116,9 @@ def _print(result: KernelCount) -> None:
         ("mode", f"{found['mode']}, bounds {found['bounds']}"),
         ("instructions", f"{found['instructions']:,}"),
         ("barriers", f"{found['barriers']:,}"),
-        *((key, f"{n:,}") for key, n in memory.items() if n),
-        *((key, f"{value:g}") for key, value in found["simt"].items()),
+        *((key, f"{n:,}") for key, n in memory.items() if isinstance(n, int) and n),
+        *_simt_rows(found["simt"]),
+        *_line_rows(memory.get("coalescing")),
         (
             "compile, count (s)",
             f"{found['seconds']['compile']:.3f}, {found['seconds']['count']:.3f}",
@@ -107,3 +128,29 @@ def _print(result: KernelCount) -> None:
     print_table(
         ["opcode", "executed"], [(k, f"{n:,}") for k, n in found["opcodes"].items()], right="<>"
     )
+
+
+def _simt_rows(simt: dict[str, Any]) -> list[tuple[str, str]]:
+    if not simt:
+        return []
+    other = ", ".join(
+        f"{value:.4g} {name}"
+        for name, value in simt["efficiency_by_policy"].items()
+        if name != simt["policy"]
+    )
+    sampled = f"{simt['sampled_groups']:,} of {simt['groups']:,} work-groups"
+    return [
+        ("warp_width", str(simt["warp_width"])),
+        ("policy", f"{simt['policy']} ({simt['policy_evidence']})"),
+        ("efficiency", f"{simt['efficiency']:.4g} ({other})"),
+        ("warp_instructions", f"{simt['warp_instructions']:,.0f}"),
+        ("divergent_branches", str(simt["divergent_branches"])),
+        ("sampled", f"{sampled}, standard error {simt['sampling_error']:.2g}"),
+    ]
+
+
+def _line_rows(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None or not found["sites"]:
+        return []
+    means = found["mean_lines"].items()
+    return [(f"lines of {size} B per warp access", f"{mean:.4g}") for size, mean in means]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gpusim.count import layout
 from gpusim.count.instrument import ItemBody
 from gpusim.count.ir_text import Formal, KernelText
-from gpusim.count.lockstep import cut_every_block
+from gpusim.count.lockstep import LockstepBody, cut_every_block
 from gpusim.count.regions import BARRIER, Frame, cut
 from gpusim.count.work_items import PROLOGUE, SHAPE_NAMES
 
@@ -80,8 +80,8 @@ class ItemFunction:
     """Kept per work-item between calls."""
     n_states: int
     """Barriers that it can be resumed behind; 0 = it runs through."""
-    block_of_state: tuple[int, ...] = ()
-    """In lock-step: block that each state begins."""
+    lockstep: LockstepBody | None = None
+    """In lock-step: what the warps' driver must know."""
 
 
 def item_function(kernel: KernelText, body: ItemBody, *, lockstep: bool = False) -> ItemFunction:
@@ -108,7 +108,7 @@ def item_function(kernel: KernelText, body: ItemBody, *, lockstep: bool = False)
         steps = cut_every_block(kernel, body, frame)
         pieces, entry, first = steps.blocks, steps.prologue, "g.state.0"
         labels = {state: f"g.state.{state}" for state in range(1, steps.n_states)}
-        found = ItemFunction("", steps.frame_bytes, 0, tuple(steps.block_of_state))
+        found = ItemFunction("", steps.frame_bytes, 0, steps)
     else:
         kept = cut(kernel, body.blocks, body.types, frame)
         entry, private = frame.prologue, [*private, *kept.prologue]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,9 @@ from gpusim.count.faults import describe
 from gpusim.count.image_arguments import check_image_calls
 from gpusim.count.launch_proof import LaunchProof, plan_of, prove_launch, value_argument
 from gpusim.count.limits import Limits
+from gpusim.count.reconvergence import POLICIES
 from gpusim.count.session import current_session
-from gpusim.count.simt import efficiency, sample_groups
+from gpusim.count.simt import summary
 from gpusim.count.slice import (
     cell_points,
     collapsed_shape,
@@ -24,6 +27,7 @@ from gpusim.count.slice import (
     runs_of,
     tables,
 )
+from gpusim.count.warp_sample import Sample, Warps, choose_groups, run_groups, simt_result
 from gpusim.count.work_count import WorkCount
 from gpusim.errors import CountError, located
 
@@ -37,6 +41,10 @@ _ALIGNED = 128
 _GRACE_SECONDS = 1.0
 """Between the worker's own time limit and its end by force."""
 _MAX_REMEMBERED = 10_000
+_MAX_KEPT_BYTES = 256 << 20
+"""Of written buffers that are kept as they were before a launch, for lock-step runs after it."""
+
+_NO_WORDS = np.empty(0, np.int64)
 
 _rows: dict[tuple[object, ...], npt.NDArray[np.int64]] = {}
 """Rows of slices by everything that they depend on."""
@@ -121,6 +129,8 @@ def count_job(
     mode: str = "auto",
     limits: Limits | None = None,
     warp_width: int = 0,
+    policy: str = "",
+    lane_addresses: int = 0,
     where: str = "",
 ) -> WorkCount:
     """Count how often every basic block of one job runs, per work-group class.
@@ -141,13 +151,18 @@ def count_job(
     warp_width : int
         Also run sampled work-groups in lock-step warps of this width, see `gpusim.count.simt`;
         0 = don't.
+    policy : str
+        Where diverged lanes meet again: one of `gpusim.count.reconvergence.POLICIES`, ``""`` = that
+        of the known devices of this width.
+    lane_addresses : int
+        Room for addresses of the sampled groups, in lane accesses; 0 = record none.
     where : str
         File and launch, in front of every message.
 
     Returns
     -------
     WorkCount
-        Exact counts; `simt` is filled when a warp width was given.
+        Exact counts; `simt` and `lockstep` are filled when a warp width was given.
 
     Raises
     ------
@@ -157,6 +172,10 @@ def count_job(
     limits = limits or Limits()
     if mode not in ("auto", "full", "slice"):
         raise CountError(located(where, "unknown mode", expected="auto, full or slice", found=mode))
+    if policy and policy not in POLICIES:
+        raise CountError(
+            located(where, "unknown policy", expected=" or ".join(POLICIES), found=policy)
+        )
     label = f"{where}: kernel {kernel.name}" if where else f"kernel {kernel.name}"
     _check_shape(job, limits, label)
     request = _Request(kernel, job, memory, limits, label)
@@ -164,13 +183,22 @@ def count_job(
     if mode == "slice" and proof.refusal:
         raise CountError(located(label, f"cannot be counted by a slice: {proof.refusal}"))
     is_full = mode == "full" or bool(proof.refusal)
-    # Warps run first: they see the buffers as the launch does.
-    policy = ("checked" if proof.refusal else "proven") if is_full else "slice"
-    warps = request.warps(policy, warp_width) if warp_width else None
+    checks = ("checked" if proof.refusal else "proven") if is_full else "slice"
+    if not warp_width:
+        return request.full(is_proven=not proof.refusal) if is_full else request.slice(proof)
+    warps = Warps(width=warp_width, policy=policy, lane_addresses=lane_addresses)
+    started = time.perf_counter()
+    kept = request.keep_written() if is_full else {}
+    sample = request.warps(checks, warps, None) if kept is None else None
+    before = time.perf_counter()
     count = request.full(is_proven=not proof.refusal) if is_full else request.slice(proof)
-    if warps is None:
-        return count
-    return replace(count, simt=efficiency(kernel, count, *warps, warp_width))
+    after = time.perf_counter()
+    if sample is None:
+        with request.contents_before(kept or {}):
+            sample = request.warps(checks, warps, count)
+    seconds = time.perf_counter() - after + before - started
+    result = replace(simt_result(count, sample), seconds=seconds)
+    return replace(count, simt=summary(count, result), lockstep=result)
 
 
 class _Request:
@@ -244,14 +272,42 @@ class _Request:
         count = self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
         return replace(count, cpu_seconds=head["cpu_seconds"])
 
-    def warps(self, policy: str, width: int) -> tuple[list[int], npt.NDArray[np.int64]]:
-        """Run sampled groups in lock-step; returns the groups and a row for each."""
-        if policy != "slice":
+    def warps(self, checks: str, warps: Warps, count: WorkCount | None) -> Sample:
+        """Run sampled groups in lock-step on the buffers as they are, without changing them."""
+        if checks != "slice":
             self.memory.settle(self._buffers())
-        groups = sample_groups(self.job.n_work_groups)
-        extra = {"op": "warps", "groups": groups, "warp_width": width}
-        head, body, _ = self._ask(f"{policy}+lockstep/{self.align}", extra)
-        return groups, np.frombuffer(body, np.int64).reshape(head["shape"])
+        variant = f"{checks}+lockstep/{self.align}"
+
+        def ask(extra: dict[str, Any]) -> tuple[dict[str, Any], bytes, dict[str, Any]]:
+            head, body, _ = self._ask(variant, extra)
+            _, meta, _ = current_session().load(self.kernel, variant, self.limits, self.label)
+            return head, body, meta
+
+        words = warps.stream_words
+        memory = current_session().stream(words, self.label)[:words] if words else _NO_WORDS
+        groups = choose_groups(warps, self.kernel, self.job, count)
+        return run_groups(warps, groups, self.kernel, self.job, self.arguments, memory, ask)
+
+    def keep_written(self) -> dict[int, npt.NDArray[np.uint8]] | None:
+        """Return the contents of the buffers that the kernel writes; None = too large."""
+        self.memory.settle(self._buffers())
+        buffers = self._references(plan_of(self.kernel).written_parameters)
+        size = sum(self.memory.region(buffer).size_bytes for buffer in buffers)
+        if size > _MAX_KEPT_BYTES:
+            return None
+        return {buffer: self.memory.view(buffer).copy() for buffer in buffers}
+
+    @contextlib.contextmanager
+    def contents_before(self, kept: dict[int, npt.NDArray[np.uint8]]) -> Iterator[None]:
+        """Put back what buffers held before the launch, for a while."""
+        after = {buffer: self.memory.view(buffer).copy() for buffer in kept}
+        for buffer, content in kept.items():
+            self.memory.view(buffer)[:] = content
+        try:
+            yield
+        finally:
+            for buffer, content in after.items():
+                self.memory.view(buffer)[:] = content
 
     def slice(self, proof: LaunchProof) -> WorkCount:
         """Run one work-item for each box of the NDRange, without memory."""

@@ -38,6 +38,10 @@ FENCES = {
 }
 
 
+RECORD = "!record"
+"""Line that stands for the recording of an address: instruction, kind, space, bytes, pointer."""
+
+
 @dataclass(slots=True)
 class ItemBody:
     """The work-item function before it is cut at barriers."""
@@ -68,6 +72,9 @@ class Instrumenter:
     ``slice``: no memory at all, for kernels whose branches don't depend on it."""
     is_cut: bool = False
     """Whether the function is cut at barriers: cheap values are then computed anew behind each."""
+    is_recorded: bool = False
+    """Whether the addresses of accesses outside private memory are recorded, for a driver that
+    counts blocks itself."""
     checks: Checker = field(init=False)
     definitions: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
@@ -94,7 +101,8 @@ class Instrumenter:
             block, number = by_name[name], numbers[name]
             phis = [i for i in block.instructions if i.opcode == "phi"]
             lines = [line for phi in phis for line in self._phi(phi)]
-            lines += self._count(number)
+            if not self.is_recorded:
+                lines += self._count(number)
             if block.name in costs:
                 lines += self._charge(costs[block.name])
             for instruction in block.instructions[len(phis) :]:
@@ -188,11 +196,19 @@ class Instrumenter:
                 raise CountError(f"{instruction.opcode} is not executed")
         return define(instruction)
 
+    def _record(self, access: Access) -> list[str]:
+        if not self.is_recorded or not access.address_space:
+            return []
+        pointer = flat(" " + access.pointer)[1:]
+        what = f"{access.instruction} {access.kind} {access.address_space} {access.bytes}"
+        return [f"{RECORD} {what} {pointer}"]
+
     def _memory(self, instruction: Instruction) -> list[str]:
+        accesses = accesses_of(self.kernel, instruction)
+        lines = [line for access in accesses for line in self._record(access)]
         if self.policy == "slice":
-            return [zero(instruction.name, instruction.type)] if instruction.name else []
-        lines = []
-        for access in accesses_of(self.kernel, instruction):
+            return [*lines, zero(instruction.name, instruction.type)] if instruction.name else lines
+        for access in accesses:
             lines += self.checks.check(access)
         text = flat(instruction.text)
         prefix = f"{instruction.name} = " if instruction.name else ""
@@ -201,7 +217,7 @@ class Instrumenter:
     def _call(self, instruction: Instruction) -> list[str]:
         call = parse_call(instruction)
         if call.callee in BARRIERS:
-            return [] if self.policy == "slice" else ["!barrier"]
+            return [] if self.policy == "slice" and not self.is_recorded else ["!barrier"]
         if call.callee in FENCES:
             return []
         if call.callee in WORK_ITEM_FUNCTIONS:
@@ -223,11 +239,12 @@ class Instrumenter:
             self.definitions[name] = text
             return [f"{instruction.name} = {call_text(call, name)}"]
         accesses = accesses_of(self.kernel, instruction)
+        lines = [line for access in accesses for line in self._record(access)]
         if accesses and self.policy == "slice":
-            return []
-        return [line for access in accesses for line in self.checks.check(access)] + define(
-            instruction
-        )
+            return lines
+        for access in accesses:
+            lines += self.checks.check(access)
+        return [*lines, *define(instruction)]
 
     def _maths(self, instruction: Instruction, call: Call) -> list[str]:
         name = maths.base_name(call.callee)
@@ -241,8 +258,6 @@ class Instrumenter:
         """Call a built-in function that the compiler defines; only ready bitcode has any."""
         accesses = builtin_accesses(call)
         prefix = f"{instruction.name} = " if instruction.name else ""
-        if accesses and self.policy == "slice":
-            return [zero(instruction.name, call.type)] if instruction.name else []
         lines = []
         for access in accesses:
             pointer = call.arguments[access.pointer][1]
@@ -256,16 +271,17 @@ class Instrumenter:
                 ]
                 self.checks.roots.of[address] = self.checks.roots.roots(pointer)
             space = address_space(call.arguments[access.pointer][0])
-            lines += self.checks.check(
-                Access(
-                    instruction=instruction.index,
-                    kind=access.kind,
-                    pointer=address,
-                    address_space=space,
-                    bytes=access.bytes,
-                    align_bytes=access.align_bytes,
-                )
+            found = Access(
+                instruction=instruction.index,
+                kind=access.kind,
+                pointer=address,
+                address_space=space,
+                bytes=access.bytes,
+                align_bytes=access.align_bytes,
             )
+            lines += [*self._record(found), *self.checks.check(found)]
+        if accesses and self.policy == "slice":
+            return [*lines, zero(instruction.name, call.type)] if instruction.name else lines
         if call.callee not in self.definitions:
             definitions, externals = builtin_definitions(call, self.kernel.name)
             self.definitions.update(definitions)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gpusim.compiler.compile import compile_kernel
 from gpusim.count import totals
 from gpusim.count.argument_specs import ArgumentSpec, array_argument, parse_argument
+from gpusim.count.coalescing import coalescing
 from gpusim.count.engine import count_job
 from gpusim.count.limits import Limits
 from gpusim.count.memory import Memory
@@ -23,6 +24,8 @@ from gpusim.lower.local_size import power_of_two_divisors
 from gpusim.trace.records import Argument, ArgumentKind, Size3
 
 DEFAULT_WARP_WIDTH = 32
+DEFAULT_LANE_ADDRESSES = 1 << 21
+"""Room for addresses of the sampled work-groups."""
 DEFAULT_GROUP_ITEMS = 64
 """Without a local size: the largest power-of-two divisors, x first, up to this product."""
 
@@ -35,6 +38,7 @@ class KernelCount:
     memory: Memory
     compile_seconds: float
     count_seconds: float
+    lockstep_seconds: float = 0.0
 
     def buffer(self, index: int, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[Any]:
         """Return the contents of buffer or image argument `index` after the run."""
@@ -42,6 +46,10 @@ class KernelCount:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the keys of ``gpusim count --json``."""
+        memory: dict[str, Any] = dict(totals.memory(self.count))
+        stream = self.count.lockstep.stream if self.count.lockstep is not None else None
+        if stream is not None:
+            memory["coalescing"] = coalescing(stream)
         return {
             "kernel": self.count.kernel.name,
             "work_items": self.count.n_work_items,
@@ -52,12 +60,16 @@ class KernelCount:
             "instructions": totals.instructions(self.count),
             "opcodes": totals.opcodes(self.count),
             "calls": totals.calls(self.count),
-            "memory": totals.memory(self.count),
+            "memory": memory,
             "barriers": totals.barriers(self.count),
             "simt": dict(self.count.simt),
             "count_classes": len(self.count.class_blocks),
             "pipeline": self.count.kernel.pipeline,
-            "seconds": {"compile": self.compile_seconds, "count": self.count_seconds},
+            "seconds": {
+                "compile": self.compile_seconds,
+                "count": self.count_seconds,
+                "lockstep": self.lockstep_seconds,
+            },
         }
 
 
@@ -124,6 +136,8 @@ def count_kernel(
     build_options: str = "",
     *,
     warp_width: int = DEFAULT_WARP_WIDTH,
+    policy: str = "",
+    lane_addresses: int = DEFAULT_LANE_ADDRESSES,
     mode: str = "auto",
     limits: Limits | None = None,
     where: str = "<source>",
@@ -147,6 +161,11 @@ def count_kernel(
         As given to clBuildProgram.
     warp_width : int
         Lanes per warp for `simt`, from lock-step execution of sampled work-groups; 0 = don't.
+    policy : str
+        Where diverged lanes meet again: ``post-dominator`` or ``lowest-pc``; ``""`` = that of the
+        known devices of this width.
+    lane_addresses : int
+        Room for addresses of the sampled work-groups, for coalescing; 0 = record none.
     mode : str
         ``auto``, ``full`` or ``slice``.
     limits : Limits, optional
@@ -200,11 +219,23 @@ def count_kernel(
         arguments=tuple(_bind(i, spec, memory) for i, spec in enumerate(specs)),
     )
     started = time.perf_counter()
-    count = count_job(ir, job, memory, mode=mode, limits=limits, warp_width=warp_width, where=where)
+    count = count_job(
+        ir,
+        job,
+        memory,
+        mode=mode,
+        limits=limits,
+        warp_width=warp_width,
+        policy=policy,
+        lane_addresses=lane_addresses,
+        where=where,
+    )
     elapsed = time.perf_counter() - started
+    warps = count.lockstep.seconds if count.lockstep is not None else 0.0
     return KernelCount(
         count=count,
         memory=memory,
         compile_seconds=compiled + count.compile_seconds,
-        count_seconds=elapsed - count.compile_seconds,
+        count_seconds=elapsed - count.compile_seconds - warps,
+        lockstep_seconds=warps,
     )

@@ -1,10 +1,7 @@
-"""Lock-step execution of warps: which lanes run together, block by block, on real data.
+"""Cut a work-item function at every block, so that warps can run it block by block.
 
-Every block (and every piece behind a barrier) becomes a state of the work-item function. A warp
-always runs the lowest state that one of its lanes is in, in reverse post-order of the control-flow
-graph, for exactly the lanes that are there: diverged lanes meet again at the first block that is
-after all of them, which for structured code is the post-dominator. Lanes at a barrier wait until
-the whole group is there. Nobody documents the hardware's rule; this one is assumed.
+Every block (and every piece behind a barrier) becomes a state of the work-item function, numbered
+in block order. `gpusim.count.warp_driver` decides which lanes run a state together.
 """
 
 from __future__ import annotations
@@ -13,8 +10,9 @@ import re
 from dataclasses import dataclass
 
 from gpusim.count import layout
-from gpusim.count.instrument import ItemBody
+from gpusim.count.instrument import RECORD, ItemBody
 from gpusim.count.ir_text import KernelText
+from gpusim.count.reconvergence import block_order, immediate_post_dominators
 from gpusim.count.regions import (
     INCOMING,
     Frame,
@@ -24,39 +22,48 @@ from gpusim.count.regions import (
     split_blocks,
     tokens,
 )
+from gpusim.count.warp_driver import DONE, WAITING
 
-WAITING = 1 << 20
-"""Added to the state behind a barrier while a lane waits there."""
-DONE = 1 << 30
+Site = tuple[int, str, int, int]
+"""Instruction, kind, address space and bytes of an access whose address is recorded."""
 
 
 @dataclass(slots=True)
 class LockstepBody:
-    """Text of the state functions' blocks."""
+    """Text of the state functions' blocks, and what the warps' driver must know of each state."""
 
     prologue: list[str]
     blocks: list[tuple[str, list[str]]]
-    n_states: int
     block_of_state: list[int]
-    """Original block that a state begins; -1 = a piece behind a barrier."""
+    """Original block that a state belongs to."""
+    is_piece: list[bool]
+    """Whether a state begins behind a barrier, within its block."""
+    meeting_of_state: list[int]
+    """State where lanes that part meet again, `DONE` = at the end."""
+    sites_of_state: list[list[Site]]
     frame_bytes: int
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return len(self.block_of_state)
 
 
 def _order(segments: list[Segment]) -> list[Segment]:
-    """Return the segments in reverse post-order."""
+    """Return the segments in block order."""
     by_name = {segment.name: segment for segment in segments}
-    seen, found = {segments[0].name}, []
-    stack = [(segments[0].name, iter(segments[0].successors))]
-    while stack:
-        name, following = stack[-1]
-        target = next((t for t in following if t not in seen), None)
-        if target is None:
-            found.append(by_name[name])
-            stack.pop()
-        else:
-            seen.add(target)
-            stack.append((target, iter(by_name[target].successors)))
-    return found[::-1]
+    graph = {segment.name: segment.successors for segment in segments}
+    return [by_name[name] for name in block_order(graph, segments[0].name)]
+
+
+def _meetings(segments: list[Segment]) -> list[int]:
+    """Return the state at which the lanes that part in each segment meet again."""
+    graph = {segment.name: segment.successors for segment in segments}
+    exits = [s.name for s in segments if s.lines and s.lines[-1].startswith("ret")]
+    state = {segment.name: i for i, segment in enumerate(segments)}
+    found = immediate_post_dominators(graph, exits)
+    meetings = (found[segment.name] for segment in segments)
+    return [DONE if name is None else state[name] for name in meetings]
 
 
 class _Cutter:
@@ -75,6 +82,7 @@ class _Cutter:
             for name in sorted(name for name in shared if name)
         }
         self._count = 0
+        self.sites: list[list[Site]] = [[] for _ in self.segments]
 
     def _load(self, name: str, lines: list[str]) -> str:
         self._count += 1
@@ -96,7 +104,11 @@ class _Cutter:
         lines: list[str] = []
         known: dict[str, str] = {}
         content = segment.lines if segment.barrier else segment.lines[:-1]
+        number = self.state[segment.name]
         for line in content:
+            if line.startswith(RECORD):
+                self._record(number, self._replace(line, known, lines), lines)
+                continue
             head, separator, right = line.partition(" = ")
             if not separator or not head.startswith("%"):
                 lines.append(self._replace(line, known, lines))
@@ -105,7 +117,6 @@ class _Cutter:
             if head in self.places:
                 known[head] = head
                 lines.append(f"store {self.types[head]} {head}, ptr {self.places[head]}, align 1")
-        number = self.state[segment.name]
         if segment.barrier:
             lines.append(f"ret i32 {WAITING + self.state[segment.successors[0]]}")
             return [(f"g.state.{number}", lines)]
@@ -120,6 +131,17 @@ class _Cutter:
             exits.append((name, self._leave(segment, target, known)))
         lines.append(self._replace(last, known, lines))
         return [(f"g.state.{number}", lines), *exits]
+
+    def _record(self, state: int, line: str, lines: list[str]) -> None:
+        """Write the address of an access to the lane's place in the recorded stream."""
+        _, instruction, kind, space, n_bytes, pointer = line.split(" ", 5)
+        place = f"%g.out.{state}.{len(self.sites[state])}"
+        lines += [
+            f"{place} = getelementptr i64, ptr %g.out, i64 {len(self.sites[state])}",
+            f"{place}.a = ptrtoint ptr {pointer} to i64",
+            f"store i64 {place}.a, ptr {place}",
+        ]
+        self.sites[state].append((int(instruction), kind, int(space), int(n_bytes)))
 
     def _leave(self, segment: Segment, target: str, known: dict[str, str]) -> list[str]:
         """Return the block that gives the target's PHIs their values, all read before any write."""
@@ -150,110 +172,16 @@ def cut_every_block(kernel: KernelText, body: ItemBody, frame: Frame) -> Lockste
     cutter = _Cutter(kernel, body, frame)
     numbers = {block.name: i for i, block in enumerate(kernel.blocks)}
     blocks = [block for segment in cutter.segments for block in cutter.blocks(segment)]
+    out = [
+        f"%g.out.at = getelementptr i64, ptr %g.ctx, i64 {layout.LANE_OUT}",
+        "%g.out = load ptr, ptr %g.out.at",
+    ]
     return LockstepBody(
-        prologue=frame.prologue,
+        prologue=[*frame.prologue, *out],
         blocks=blocks,
-        n_states=len(cutter.segments),
-        block_of_state=[numbers.get(segment.name, -1) for segment in cutter.segments],
+        block_of_state=[numbers[segment.block] for segment in cutter.segments],
+        is_piece=[segment.name != segment.block for segment in cutter.segments],
+        meeting_of_state=_meetings(cutter.segments),
+        sites_of_state=cutter.sites,
         frame_bytes=frame.used_bytes,
     )
-
-
-def warp_function(formals: str, block_of_state: list[int], n_blocks: int) -> str:
-    """Return the loop that runs one work-group in warps.
-
-    Parameters
-    ----------
-    formals : str
-        What the work-item function takes besides state and local ids.
-    block_of_state : list of int
-        Original block that each state begins, -1 = none.
-    n_blocks : int
-        The counters hold executions per lane, then executions per warp.
-    """
-    table = ", ".join(f"i64 {n_blocks + b if b >= 0 else 2 * n_blocks}" for b in block_of_state)
-    return f"""
-@gpusim.issue = internal constant [{len(block_of_state)} x i64] [{table}]
-define internal i32 @gpusim.region(i32 %g.state, {formals}) nounwind {{
-entry:
-  %warp.at = getelementptr i64, ptr %g.ctx, i64 {layout.WARP_WIDTH}
-  %width = load i64, ptr %warp.at
-  %states.at = getelementptr i64, ptr %g.ctx, i64 {layout.STATES}
-  %states = load ptr, ptr %states.at
-  %bytes = mul i64 %g.items, 4
-  call void @llvm.memset.p0.i64(ptr %states, i8 0, i64 %bytes, i1 false)
-  br label %round
-round:
-  br label %warp
-warp:
-  %first = phi i64 [ 0, %round ], [ %first.next, %warp.end ]
-  %end.full = add i64 %first, %width
-  %end = call i64 @llvm.umin.i64(i64 %end.full, i64 %g.items)
-  br label %step
-step:
-  br label %scan
-scan:
-  %i = phi i64 [ %first, %step ], [ %i.next, %scan ]
-  %low = phi i32 [ {DONE}, %step ], [ %low.next, %scan ]
-  %i.at = getelementptr i32, ptr %states, i64 %i
-  %i.state = load i32, ptr %i.at
-  %low.next = call i32 @llvm.umin.i32(i32 %low, i32 %i.state)
-  %i.next = add nuw nsw i64 %i, 1
-  %i.more = icmp ult i64 %i.next, %end
-  br i1 %i.more, label %scan, label %pick
-pick:
-  %is.stuck = icmp uge i32 %low.next, {WAITING}
-  br i1 %is.stuck, label %warp.end, label %issue
-issue:
-  %low.wide = zext i32 %low.next to i64
-  %place.at = getelementptr [{len(block_of_state)} x i64], ptr @gpusim.issue, i64 0, i64 %low.wide
-  %place = load i64, ptr %place.at
-  %count.at = getelementptr i64, ptr %g.counters, i64 %place
-  %count = load i64, ptr %count.at
-  %count.new = add i64 %count, 1
-  store i64 %count.new, ptr %count.at
-  br label %lane
-lane:
-  %j = phi i64 [ %first, %issue ], [ %j.next, %lane.end ]
-  %j.at = getelementptr i32, ptr %states, i64 %j
-  %j.state = load i32, ptr %j.at
-  %is.here = icmp eq i32 %j.state, %low.next
-  br i1 %is.here, label %run, label %lane.end
-run:
-  %x = urem i64 %j, %g.lsize.0
-  %yz = udiv i64 %j, %g.lsize.0
-  %y = urem i64 %yz, %g.lsize.1
-  %z = udiv i64 %yz, %g.lsize.1
-  %reached = call i32 @gpusim.item(i32 %low.next, i64 %x, i64 %y, i64 %z, {formals})
-  store i32 %reached, ptr %j.at
-  br label %lane.end
-lane.end:
-  %j.next = add nuw nsw i64 %j, 1
-  %j.more = icmp ult i64 %j.next, %end
-  br i1 %j.more, label %lane, label %step
-warp.end:
-  %first.next = add i64 %first, %width
-  %warp.more = icmp ult i64 %first.next, %g.items
-  br i1 %warp.more, label %warp, label %meet
-meet:
-  %leader = load i32, ptr %states
-  br label %check
-check:
-  %k = phi i64 [ 0, %meet ], [ %k.next, %checked ]
-  %k.at = getelementptr i32, ptr %states, i64 %k
-  %k.state = load i32, ptr %k.at
-  %apart = icmp ne i32 %k.state, %leader
-  br label %checked
-checked:
-  call void @gpusim.check.barrier(i1 %apart, ptr %g.ctx, i64 %g.group, i64 %k, i64 0, i64 0)
-  %behind = sub i32 %k.state, {WAITING}
-  store i32 %behind, ptr %k.at
-  %k.next = add nuw nsw i64 %k, 1
-  %k.more = icmp ult i64 %k.next, %g.items
-  br i1 %k.more, label %check, label %after
-after:
-  %is.done = icmp eq i32 %leader, {DONE}
-  br i1 %is.done, label %finish, label %round
-finish:
-  ret i32 -1
-}}"""

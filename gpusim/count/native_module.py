@@ -17,7 +17,8 @@ from gpusim.count.driver import (
 )
 from gpusim.count.instrument import Instrumenter, has_barrier
 from gpusim.count.ir_text import KernelText, closing, split_commas, split_type
-from gpusim.count.lockstep import warp_function
+from gpusim.count.lockstep import Site as RecordedSite
+from gpusim.count.warp_driver import warp_function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class NativeModule:
     argument_bytes: int
     sites: tuple[Site, ...]
     private_bytes: int
+    recorded: tuple[tuple[RecordedSite, ...], ...] = ()
+    """In lock-step: accesses of each state whose addresses are recorded, in order."""
 
 
 def _variables(kernel: KernelText) -> list[str]:
@@ -82,8 +85,7 @@ def build_module(
     align : int
         Alignment that all buffer arguments are promised to have.
     lockstep : bool
-        Run work-items in warps, block by block; counters are then executions per lane, followed
-        by executions per warp and one spare.
+        Run work-items in warps, block by block, and record addresses.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def build_module(
         The kernel uses what gpusim does not execute.
     """
     is_cut = policy != "slice" and not lockstep and has_barrier(kernel)
-    instrumenter = Instrumenter(kernel, policy, is_cut)
+    instrumenter = Instrumenter(kernel, policy, is_cut, is_recorded=lockstep)
     for formal in kernel.formals:
         if formal.byval:
             size = formal.size_bytes
@@ -104,9 +106,17 @@ def build_module(
     offsets, argument_bytes = argument_layout(kernel.formals)
     item = item_function(kernel, body, lockstep=lockstep)
     n_blocks = len(kernel.blocks)
-    n_counters = 2 * n_blocks + 1 if lockstep else n_blocks
-    if lockstep:
-        region = warp_function(signature(kernel), list(item.block_of_state), n_blocks)
+    steps = item.lockstep
+    if steps is not None:
+        region = warp_function(
+            signature(kernel),
+            block_of_state=steps.block_of_state,
+            is_piece=steps.is_piece,
+            meeting_of_state=steps.meeting_of_state,
+            sites_of_state=[len(sites) for sites in steps.sites_of_state],
+            n_blocks=n_blocks,
+            variables=[variable.name for variable in kernel.variables],
+        )
     else:
         region = region_function(kernel, item.n_states > 0)
     text = "\n".join(
@@ -116,17 +126,18 @@ def build_module(
             *body.definitions.values(),
             item.text,
             region,
-            groups_function(kernel, offsets, n_counters, item.n_states, align),
+            groups_function(kernel, offsets, n_blocks, item.n_states, align),
             fault_functions(),
         ]
     )
     text = "\n".join([text, *_declarations(text)])
     return NativeModule(
         text=text,
-        n_counters=n_counters,
+        n_counters=n_blocks,
         frame_bytes=item.frame_bytes,
         argument_offsets=offsets,
         argument_bytes=argument_bytes,
         sites=tuple(body.sites),
         private_bytes=sum(size for _, size, _ in body.allocas.values()),
+        recorded=tuple(tuple(sites) for sites in steps.sites_of_state) if steps else (),
     )

@@ -29,6 +29,8 @@ class Segment:
     phis: list[str]
     lines: list[str]
     successors: tuple[str, ...]
+    block: str = ""
+    """That it is a piece of."""
     barrier: int = 0
     """State of the barrier that ends the segment, 0 = none."""
 
@@ -78,7 +80,7 @@ def split_blocks(
     state = 0
     for name, lines in blocks.items():
         phis = [line for line in lines if " = phi " in line]
-        piece = Segment(name, phis, [], successors[name])
+        piece = Segment(name, phis, [], successors[name], name)
         for line in lines[len(phis) :]:
             if line != BARRIER:
                 piece.lines.append(line)
@@ -87,7 +89,7 @@ def split_blocks(
             following = f"{name}.r{state}"
             piece.barrier, piece.successors = state, (following,)
             segments.append(piece)
-            piece = Segment(following, [], [], successors[name])
+            piece = Segment(following, [], [], successors[name], name)
         segments.append(piece)
         last_piece[name] = piece.name
     for segment in segments:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpusim.count.process import WorkerProcess, shared_worker
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from gpusim.compiler.kernel_ir import KernelIR
     from gpusim.count.limits import Limits
     from gpusim.count.memory import Memory
+
+
+_STREAM_BYTES = 1 << 20
+"""Least memory for recorded addresses."""
 
 
 class Session:
@@ -22,6 +31,8 @@ class Session:
         self._kernels: set[str] = set()
         self._metas: dict[tuple[str, str], dict[str, Any]] = {}
         self._mapped: tuple[int, int] | None = None
+        self._stream: Memory | None = None
+        self._has_stream = False
 
     def _refresh(self) -> None:
         self.worker.ensure()
@@ -30,6 +41,7 @@ class Session:
             self._kernels.clear()
             self._metas.clear()
             self._mapped = None
+            self._has_stream = False
 
     def load(
         self, kernel: KernelIR, variant: str, limits: Limits, where: str
@@ -69,6 +81,27 @@ class Session:
                 where=where,
             )
             self._mapped = wanted
+
+    def stream(self, words: int, where: str) -> npt.NDArray[np.int64]:
+        """Return memory shared with the worker for recorded addresses, at least `words` long."""
+        from gpusim.count.memory import Memory
+
+        self._refresh()
+        if self._stream is None or self._stream.size_bytes < 8 * words:
+            self._stream = Memory()
+            atexit.register(self._stream.close)
+            self._stream.add(0, max(_STREAM_BYTES, 8 * words))
+            self._has_stream = False
+        if not self._has_stream:
+            n_bytes = self._stream.size_bytes
+            self.worker.ask(
+                {"op": "stream", "bytes": n_bytes},
+                seconds=30,
+                handle=self._stream.handle,
+                where=where,
+            )
+            self._has_stream = True
+        return self._stream.view(0).view(np.int64)
 
 
 _sessions: dict[int, Session] = {}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gpusim.compiler.kernel_ir import KernelIR
+from gpusim.count.simt_result import SimtResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkCount:
     """Exact executed work of one job.
 
-    Work-groups with equal block counts form a *count class*. Nothing here is sampled.
+    Work-groups with equal block counts form a *count class*. Nothing is sampled but what `simt` and
+    `lockstep` say of warps.
     """
 
     kernel: KernelIR
@@ -34,7 +37,10 @@ class WorkCount:
     """Wall time."""
     cpu_seconds: float = 0.0
     """Processor time of native execution, for comparisons on a busy machine."""
-    simt: dict[str, float] = field(default_factory=dict)
+    simt: dict[str, Any] = field(default_factory=dict)
+    """Of lock-step execution, see `gpusim.count.simt.summary`; sampled where it says so."""
+    lockstep: SimtResult | None = None
+    """Executions per warp and block, and address streams, of the groups that ran in lock-step."""
 
     @property
     def class_groups(self) -> npt.NDArray[np.int64]:

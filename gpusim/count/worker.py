@@ -27,10 +27,9 @@ from gpusim.count import layout, native, wire
 from gpusim.count.ir_text import KernelText, parse_kernel
 from gpusim.count.native_module import build_module
 from gpusim.count.rows import RowMerger
+from gpusim.count.warp_runs import FaultError, WarpRuns, serve
 from gpusim.errors import CountError
 
-BUFFER_BASE = 0x1000_0000_0000
-"""Where the buffers are mapped: the same in every run, so pointers seen as integers are too."""
 _CHUNK_BYTES = 8 << 20
 _FIRST_CHUNK_GROUPS = 64
 LOCKSTEP = "+lockstep"
@@ -58,6 +57,7 @@ class Worker:
         self._map_address = 0
         self._map_bytes = 0
         self._handle = -1
+        self._stream = np.empty(0, np.int64)
         libc = ctypes.CDLL(None, use_errno=True)
         self._mmap = libc.mmap
         self._mmap.restype = ctypes.c_void_p
@@ -74,7 +74,12 @@ class Worker:
         protection = mmap.PROT_READ | mmap.PROT_WRITE
         failed = ctypes.c_void_p(-1).value
         address = self._mmap(
-            BUFFER_BASE, n_bytes, protection, mmap.MAP_SHARED | _MAP_FIXED_NOREPLACE, handle, 0
+            layout.BUFFER_BASE,
+            n_bytes,
+            protection,
+            mmap.MAP_SHARED | _MAP_FIXED_NOREPLACE,
+            handle,
+            0,
         )
         if address in (None, failed):
             address = self._mmap(None, n_bytes, protection, mmap.MAP_SHARED, handle, 0)
@@ -84,6 +89,11 @@ class Worker:
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = handle
+
+    def map_stream(self, handle: int, n_bytes: int) -> None:
+        """Use a file as the memory that addresses are recorded in."""
+        with os.fdopen(handle) as file:
+            self._stream = np.frombuffer(mmap.mmap(file.fileno(), n_bytes), np.int64)
 
     @contextlib.contextmanager
     def private_buffers(self) -> Iterator[None]:
@@ -163,6 +173,7 @@ class Worker:
                 }
                 for site in module.sites
             ],
+            "recorded": module.recorded,
         }
         return native.compile_object(module.text), meta
 
@@ -206,33 +217,36 @@ class Worker:
         return head, classes.tobytes() + runs.tobytes()
 
     def warps(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Run some work-groups in lock-step on a copy of the buffers: one row per group."""
+        """Run some work-groups in lock-step on a copy of the buffers."""
         loaded = self.load(request["kernel"], request["variant"])
-        started = time.perf_counter()
         context = np.zeros(layout.WORDS, np.int64)
         shape = np.array(request["shape"], np.int64)
         context[layout.JOB_GROUPS : layout.JOB_GROUPS + layout.SHAPE_WORDS] = shape
         context[layout.LOOP_SIZE : layout.LOOP_SIZE + 3] = shape[3:6]
         keep, _ = self._bind(context, request, loaded.meta)
-        states = np.zeros(int(np.prod(shape[3:6])), np.int32)
-        context[layout.STATES] = states.ctypes.data
-        context[layout.WARP_WIDTH] = request["warp_width"]
-        context[layout.FUEL] = request["instructions"]
-        context[layout.N_GROUPS_NOW] = 1
-        rows = np.zeros((len(request["groups"]), loaded.meta["n_counters"]), np.int64)
-        done = 0
-        with self.private_buffers():
-            for group, row in zip(request["groups"], rows, strict=True):
-                context[layout.FIRST_GROUP] = group
-                context[layout.ROWS] = row.ctypes.data
-                if loaded.entry(context.ctypes.data):
-                    fault = [int(word) for word in context[layout.FAULT : layout.FAULT + 8]]
-                    return {"fault": fault}, b""
-                done += 1
-                if time.perf_counter() - started > request["seconds"]:
-                    break
-        del keep
-        return {"shape": [done, rows.shape[1]]}, rows[:done].tobytes()
+        runs = WarpRuns(loaded.entry, context, loaded.meta, request)
+        try:
+            head, parts = serve(
+                runs, request, self._stream[: request["stream_words"]], self.private_buffers
+            )
+        except FaultError as fault:
+            return {"fault": fault.words, "meta": loaded.meta, "base": self._map_address}, b""
+        head["base"] = self._map_address
+        head["variables"] = [int(address) for address in runs.variables[:-1]]
+        head["locals"] = self._local_pointers(request, loaded.meta, keep[0])
+        return head, b"".join(parts)
+
+    @staticmethod
+    def _local_pointers(
+        request: dict[str, Any], meta: dict[str, Any], block: npt.NDArray[np.uint8]
+    ) -> list[list[int]]:
+        """Return (address, size) of every local memory argument, in order."""
+        start = -block.ctypes.data % 128
+        return [
+            [int(block[start + offset : start + offset + 8].view(np.int64)[0]), bound[1]]
+            for offset, bound in zip(meta["argument_offsets"], request["arguments"], strict=True)
+            if bound[0] == "local"
+        ]
 
     def points(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Count single work-items of a slice: one row for each (group, local id) asked for."""
@@ -317,6 +331,9 @@ def answer(
         case "map":
             worker.map_buffers(handles.pop(), request["bytes"])
             return {}, b""
+        case "stream":
+            worker.map_stream(handles.pop(), request["bytes"])
+            return {}, b""
         case "kernel":
             worker.kernel(request["kernel"], request["name"], request["text"])
             return {}, b""
@@ -342,7 +359,7 @@ def main() -> None:
         try:
             request, _ = wire.receive(channel)
             handles: list[int] = []
-            if request["op"] == "map":
+            if request["op"] in ("map", "stream"):
                 _, handles, _, _ = socket.recv_fds(channel, 1, 1)
         except wire.WireClosedError:
             return

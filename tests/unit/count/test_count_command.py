@@ -43,7 +43,7 @@ def test_json_keys(capsys) -> None:
     assert found["barriers"] == 64 * 5
     assert found["simt"]["warp_width"] == 8
     assert 0 < found["simt"]["efficiency"] <= 1
-    assert found["seconds"].keys() == {"compile", "count"}
+    assert found["seconds"].keys() == {"compile", "count", "lockstep"}
 
 
 def test_table(capsys) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from gpusim.compiler.compile import compile_kernel
 from gpusim.count import count_job, totals
-from gpusim.count.simt import MAX_GROUPS, sample_groups
+from gpusim.count.simt import MAX_GROUPS, spread_groups
 from tests.unit.count.corpus import CASES, Case
 from tests.unit.count.run_case import make_job
 
@@ -72,8 +72,8 @@ def test_warps_leave_the_buffers_as_they_are() -> None:
 
 
 def test_sampling_is_even_and_complete_when_small() -> None:
-    assert sample_groups(MAX_GROUPS) == list(range(MAX_GROUPS))
-    many = sample_groups(10**6)
+    assert spread_groups(MAX_GROUPS, MAX_GROUPS) == list(range(MAX_GROUPS))
+    many = spread_groups(10**6, MAX_GROUPS)
     assert len(many) == MAX_GROUPS
     assert many[0] == 0
     assert many[-1] == 10**6 - 1
