@@ -108,6 +108,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         "entries": _count(1, 1 << 20),
         "miss_cycles": _cycles(),
         "shared_entries": _count(0, 1 << 24),
+        "shared_ways": _count(1, 1024),
         "shared_hit_cycles": _cycles(),
         "walk_accesses": _count(0, 16),
     },
@@ -121,6 +122,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         "row_bytes": _size(64, 1 << 20, power_of_two=True),
         "burst_bytes": _size(8, 4096, power_of_two=True),
         "row_miss_ps": _TIME,
+        "interleave_bytes": _size(64, 1 << 20, power_of_two=True),
     },
     "host": {
         "launch_latency_ps": _TIME,
@@ -146,6 +148,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         "task_start_cycles": _cycles(),
         "min_task_threads": _count(1, 65536),
         "queue_order": _text("processor", "hardware"),
+        "caches_between_jobs": _text("invalidated", "kept"),
         "cache_flush_fixed_cycles": _cycles(),
         "cache_flush_bytes_per_cycle": _bytes_per_cycle(),
     },

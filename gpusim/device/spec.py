@@ -108,6 +108,8 @@ class TlbSpec:
     """Cost of a miss in the core's buffer, all levels behind it lumped together."""
     shared_entries: Quantity
     """Pages that the shared buffer holds; 0 = none."""
+    shared_ways: Quantity
+    """Entries of the shared buffer among which a page may lie."""
     shared_hit_cycles: Quantity
     """Cost of a miss in the core's buffer that hits the shared one."""
     walk_accesses: Quantity
@@ -134,6 +136,8 @@ class DramSpec:
     """Smallest transfer of one channel."""
     row_miss_ps: Quantity
     """Precharge and activate, beyond an access to an open row."""
+    interleave_bytes: Quantity
+    """Consecutive bytes on one channel before the next one follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +188,8 @@ class JobManagerSpec:
     queue_order: Quantity
     """Who holds back a command of an in-order queue until the previous one has ended:
     ``processor`` (the driver submits it after the interrupt) or ``hardware``."""
+    caches_between_jobs: Quantity
+    """``invalidated`` (the driver asks for it) or ``kept`` (L2 cleaned, its lines stay)."""
     cache_flush_fixed_cycles: Quantity
     cache_flush_bytes_per_cycle: Quantity
 

@@ -34,6 +34,16 @@ def empty_caches(n_caches: int, n_lines: int, n_ways: int) -> CacheSets:
     )
 
 
+def settled(caches: CacheSets) -> CacheSets:
+    """Return a copy with the same lines, all of them clean and long since arrived."""
+    return CacheSets(
+        line=caches.line.copy(),
+        used=caches.used.copy(),
+        ready=np.zeros_like(caches.ready),
+        dirty=np.zeros_like(caches.dirty),
+    )
+
+
 @loop
 def find(cache: CacheSets, which: int, index: int, line: int) -> int:
     """Return the way that holds `line` in set `index`, -1 = none."""

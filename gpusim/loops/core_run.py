@@ -139,6 +139,26 @@ class CoreFigures(NamedTuple):
     unknown_lines: int
 
 
+class Sampling(NamedTuple):
+    """When to stop handing out work-groups."""
+
+    every: int
+    """Steps between two marks."""
+    least_steps: int
+    """Steps to run before the rate is looked at."""
+    agreement: float
+    """Most relative difference between the rates of the last half and the last quarter of the
+    run so far; 0 = never stop."""
+
+
+@loop
+def _is_steady(marks: npt.NDArray[np.float64], n: int, agreement: float) -> bool:
+    """Return whether the last half and the last quarter of `n` marks show the same rate."""
+    half = (marks[n - 1] - marks[n // 2 - 1]) / (n - n // 2)
+    quarter = (marks[n - 1] - marks[n - n // 4 - 1]) / (n // 4)
+    return bool(abs(quarter - half) <= agreement * half)
+
+
 @loop
 def fill_ids(registers: npt.NDArray[np.int64], shape: Geometry, group: int, item: int) -> None:
     """Set the first registers to the ids of a work-item (`work_item_ids.ID_NAMES`)."""
@@ -294,24 +314,30 @@ def run_job(
     figures: CoreFigures,
     memory: MemoryFigures,
     state: MemoryState,
-    groups: npt.NDArray[np.int64],
-    progress: npt.NDArray[np.float64],
-    progress_steps: int,
+    n_groups: int,
+    sampling: Sampling,
+    marks: npt.NDArray[np.float64],
+    mark_counts: npt.NDArray[np.float64],
     core_end: npt.NDArray[np.float64],
     counts: npt.NDArray[np.float64],
-) -> float:
-    """Run `groups` on all cores.
+) -> tuple[float, int, int]:
+    """Run the work-groups of a job on all cores, in order, until the rate is known.
+
+    Once two windows agree on the rate, no more groups are handed out; those that were are run to
+    their end.
 
     Parameters
     ----------
     program, steps, shape, figures, memory : named tuples
     state : MemoryState
         Updated.
-    groups : (n,) int64
-        Linear numbers of the work-groups, in the order in which they are handed out.
-    progress : (n,) float64
-        Filled: when the first, second... `progress_steps` steps had been issued.
-    progress_steps : int
+    n_groups : int
+        Work-groups of the job.
+    sampling : Sampling
+    marks : (n,) float64
+        Filled: when the first, second... `sampling.every` steps had been issued.
+    mark_counts : (n, N_CORE_COUNTS + N_COUNTS) float64
+        Filled: `counts` and `state.counts` at each mark.
     core_end : (n_cores,) float64
         Filled: when each core ended its last group.
     counts : (N_CORE_COUNTS,) float64
@@ -319,8 +345,12 @@ def run_job(
 
     Returns
     -------
-    float
+    end : float
         Cycles until the last group ended.
+    handed_out : int
+        Groups that were run.
+    n_marks : int
+        Marks made before the last group was handed out.
     """
     n_cores, width, n_slots = figures.n_cores, figures.width, figures.n_slots
     n_units = n_cores * n_slots
@@ -367,6 +397,9 @@ def run_job(
     dispatcher_free = 0.0
     total_steps = 0
     n_unknown = 0
+    limit = n_groups
+    n_marks = 0
+    next_mark = sampling.every
     end = 0.0
     now = 0
     n_pending = n_cores
@@ -386,11 +419,11 @@ def run_job(
             core = event - n_units
             # A core's creator: take a task, start one unit, come back for the next.
             if open_group[core] < 0 and task_next[core] >= task_end[core]:
-                if next_group >= len(groups):
+                if next_group >= limit:
                     continue
                 dispatcher_free = max(float(now), dispatcher_free) + figures.dispatch_cycles
                 task_next[core] = next_group
-                next_group = min(len(groups), next_group + figures.groups_per_task)
+                next_group = min(limit, next_group + figures.groups_per_task)
                 task_end[core] = next_group
                 wait = int(np.ceil(dispatcher_free + figures.start_cycles))
                 _push(wheel, event, wait, now)
@@ -418,7 +451,7 @@ def run_job(
             place = open_group[core]
             n_free[core] -= 1
             unit = core * n_slots + free_slots[core, n_free[core]]
-            group = groups[task_next[core]]
+            group = task_next[core]
             for lane in range(width):
                 item = next_unit[core] * width + lane
                 active[unit, lane] = False
@@ -520,9 +553,20 @@ def run_job(
             n_pending += 1
             continue
         total_steps += 1
-        if total_steps % progress_steps == 0 and total_steps // progress_steps <= len(progress):
-            progress[total_steps // progress_steps - 1] = time
         counts[STEPS] += 1
+        if total_steps == next_mark:
+            next_mark += sampling.every
+            if next_group < limit and n_marks < len(marks):
+                marks[n_marks] = time
+                mark_counts[n_marks, :N_CORE_COUNTS] = counts
+                mark_counts[n_marks, N_CORE_COUNTS:] = state.counts
+                n_marks += 1
+                if (
+                    total_steps >= sampling.least_steps
+                    and n_marks >= 8
+                    and _is_steady(marks, n_marks, sampling.agreement)
+                ):
+                    limit = next_group
         start = time
         if steps.issue_cycles[s] > 0:
             pipe = unit % figures.n_pipes
@@ -652,4 +696,4 @@ def run_job(
                 other = following
         _push(wheel, unit, max(int(np.ceil(onward)), now), now)
         n_pending += 1
-    return end
+    return end, limit, n_marks

@@ -28,9 +28,15 @@ from gpusim.loops.cache_sets import CacheSets, find, victim
     WALKS,
     DRAM_READS,
     DRAM_WRITES,
-) = range(11)
+    ROW_HITS,
+    ROW_MISSES,
+    ROW_CONFLICTS,
+) = range(14)
 """Indices of `MemoryState.counts`."""
-N_COUNTS = 11
+N_COUNTS = 14
+ROWS_QUEUED = 4
+"""Rows of one bank whose requests a memory controller brings together while it has a backlog;
+assumed, no vendor publishes how far its controllers look ahead."""
 
 
 class MemoryFigures(NamedTuple):
@@ -50,8 +56,17 @@ class MemoryFigures(NamedTuple):
     """Of a miss in a core's buffer that hits the shared one."""
     walk_accesses: int
     dram_latency: float
+    """Of an access to an open row."""
     dram_cycles: float
-    """A line occupies external memory."""
+    """A line occupies a channel of external memory."""
+    n_channels: int
+    interleave_lines: int
+    """Consecutive lines on one channel."""
+    n_banks: int
+    """Per channel."""
+    row_lines: int
+    activate_cycles: float
+    """To open a row of an idle bank; closing another one first takes as long again."""
     page_seed: int
     """Physical pages are scattered by a hash of this and the virtual page."""
 
@@ -75,7 +90,12 @@ class MemoryState(NamedTuple):
     walker_free: npt.NDArray[np.float64]
     """(n_cores,) a core translates one page at a time."""
     dram_free: npt.NDArray[np.float64]
-    """(1,)"""
+    """(n_channels,)"""
+    bank_free: npt.NDArray[np.float64]
+    """(n_channels x n_banks,)"""
+    open_rows: npt.NDArray[np.int64]
+    """(n_channels x n_banks, ROWS_QUEUED) rows of the latest requests, the open one first; -1 =
+    none."""
     l1_flight: npt.NDArray[np.float64]
     """(n_cores, outstanding) ends of the latest misses."""
     l1_turn: npt.NDArray[np.int64]
@@ -109,10 +129,41 @@ def _serve(
 
 
 @loop
-def _dram(figures: MemoryFigures, state: MemoryState, time: float) -> float:
-    """Return when external memory has moved a line asked for at `time`."""
+def _dram(figures: MemoryFigures, state: MemoryState, line: int, time: float) -> float:
+    """Return when external memory has moved a physical line asked for at `time`.
+
+    The row of the line must be open in its bank. Banks open rows side by side, lines follow each
+    other on their channel. While a channel has a backlog, requests to the rows asked for lately
+    are brought together, so that they count as hits.
+    """
+    chunk = line // figures.interleave_lines
+    channel = chunk % figures.n_channels
+    inner = chunk // figures.n_channels * figures.interleave_lines + line % figures.interleave_lines
+    row = inner // figures.row_lines
+    bank = channel * figures.n_banks + row % figures.n_banks
+    rows = state.open_rows
+    opening = 0.0
+    if rows[bank, 0] == row:
+        state.counts[ROW_HITS] += 1
+    else:
+        place = 1
+        while place < ROWS_QUEUED - 1 and rows[bank, place] != row:
+            place += 1
+        if rows[bank, place] == row and state.dram_free[channel] > time:
+            state.counts[ROW_HITS] += 1
+        elif rows[bank, 0] < 0:
+            state.counts[ROW_MISSES] += 1
+            opening = figures.activate_cycles
+        else:
+            state.counts[ROW_CONFLICTS] += 1
+            opening = 2.0 * figures.activate_cycles
+        for i in range(place, 0, -1):
+            rows[bank, i] = rows[bank, i - 1]
+        rows[bank, 0] = row
     cost = figures.dram_cycles
-    return _serve(state.dram_free, 0, time, state.now[0], cost) + cost
+    now = state.now[0]
+    ready = _serve(state.bank_free, bank, time, now, opening + cost) + opening
+    return _serve(state.dram_free, channel, ready, now, cost) + cost
 
 
 @loop
@@ -143,7 +194,7 @@ def _l2(
     if l2.line[which, index, way] >= 0 and l2.dirty[which, index, way]:
         state.counts[L2_WRITEBACKS] += 1
         state.counts[DRAM_WRITES] += 1
-        _dram(figures, state, start)
+        _dram(figures, state, l2.line[which, index, way], start)
     arrived = start
     if not is_write:
         # A whole line that is written need not be read first.
@@ -151,7 +202,7 @@ def _l2(
         state.l2_turn[0] += 1
         begin = max(start, state.l2_flight[turn])
         state.counts[DRAM_READS] += 1
-        arrived = _dram(figures, state, begin) + figures.dram_latency
+        arrived = _dram(figures, state, line, begin) + figures.dram_latency
         state.l2_flight[turn] = arrived
     l2.line[which, index, way] = line
     l2.used[which, index, way] = state.clock[0]
@@ -304,7 +355,7 @@ def flush(figures: MemoryFigures, state: MemoryState, time: float) -> float:
                 if state.l2.line[which, index, way] >= 0 and state.l2.dirty[which, index, way]:
                     state.counts[L2_WRITEBACKS] += 1
                     state.counts[DRAM_WRITES] += 1
-                    end = max(end, _dram(figures, state, time))
+                    end = max(end, _dram(figures, state, state.l2.line[which, index, way], time))
     state.l1.line[:] = -1
     state.l1.dirty[:] = False
     state.l2.line[:] = -1

@@ -1,6 +1,6 @@
 """The `detailed` fidelity: one job on simulated cores, unit by unit and line by line.
 
-Short jobs run in full. Of a long job the first work-groups run until the rate of work done is the
+Short jobs run in full. Of a long job work-groups are handed out until the rate of work done is the
 same in two windows; the rest is extrapolated at that rate, and the tail kept as it was.
 """
 
@@ -14,7 +14,16 @@ import numpy.typing as npt
 from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.count.work_count import WorkCount
 from gpusim.isa.backend import LoweredKernel, lower_kernel
-from gpusim.loops.core_run import N_CORE_COUNTS, Geometry, Program, Steps, run_job
+from gpusim.loops.core_run import (
+    N_CORE_COUNTS,
+    STEPS,
+    Geometry,
+    Program,
+    Sampling,
+    Steps,
+    run_job,
+)
+from gpusim.loops.memory_system import N_COUNTS, MemoryState
 from gpusim.lower.job import Job
 from gpusim.timing.detailed_figures import DetailedFigures, memory_state
 from gpusim.timing.residency import Residency
@@ -22,13 +31,16 @@ from gpusim.timing.step_table import step_table
 from gpusim.timing.thread_program import ThreadProgram, thread_program
 from gpusim.timing.work_item_ids import PRIVATE_BASE, job_sizes, parameter_values
 
-MAX_STEPS = 6_000_000
-"""Steps that are simulated of one job, about; a job with fewer runs in full."""
+FULL_STEPS = 3_000_000
+"""A job of fewer steps runs in full."""
 WINDOW_AGREEMENT = 0.01
-"""Two windows of a sampled job must give the same rate within this."""
-_N_MARKS = 32
-_WINDOWS = ((8, 16), (16, 24), (8, 24))
-"""Early, late and both, in marks: the start and the tail are left out."""
+"""Two windows of a sampled job, one twice as long as the other, must give the same rate within
+this."""
+_WAVES = 2.0
+"""Times the cores are filled before the rate is looked at: the first filling is in step."""
+_EVERY = 1 << 15
+"""Steps between two looks at the rate."""
+_MAX_MARKS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +79,7 @@ def run_detailed(
     figures: DetailedFigures,
     resident: Residency,
     local_bytes: int,
+    state: MemoryState | None = None,
 ) -> DetailedRun | None:
     """Return what the cores do with `job`; None if its control flow depends on loaded data.
 
@@ -80,26 +93,14 @@ def run_detailed(
     resident : Residency
     local_bytes : int
         Local memory of one group.
+    state : MemoryState, optional
+        What the caches hold at the start; updated. None = nothing.
     """
     if code.program is None or code.steps is None:
         return None
     weights = _group_steps(count, code.steps, figures.core.width)
-    total = float(weights.sum())
-    sampler = _Sampler(job, count.kernel, code, figures, resident, local_bytes, weights)
-    n_groups = job.n_work_groups
-    if total <= MAX_STEPS:
-        run, _ = sampler.run(n_groups, total)
-        return run
-    per_wave = figures.core.n_cores * max(1, resident.resident_units // resident.units_per_group)
-    budget = int(np.searchsorted(np.cumsum(weights), MAX_STEPS / 2))
-    n_simulated = max(4 * per_wave, budget)
-    while n_simulated < n_groups:
-        run, is_steady = sampler.run(n_simulated, total)
-        if is_steady:
-            return run
-        n_simulated *= 2
-    run, _ = sampler.run(n_groups, total)
-    return run
+    run = _JobRun(job, count.kernel, code, figures, resident, local_bytes)
+    return run.run(weights, memory_state(figures) if state is None else state)
 
 
 def _group_steps(count: WorkCount, steps: Steps, width: int) -> npt.NDArray[np.float64]:
@@ -109,8 +110,8 @@ def _group_steps(count: WorkCount, steps: Steps, width: int) -> npt.NDArray[np.f
     return np.repeat(per_class[count.class_runs[:, 0]], count.class_runs[:, 1])
 
 
-class _Sampler:
-    """Runs a part of a job and says what the whole of it would be."""
+class _JobRun:
+    """A job made ready for the loop."""
 
     def __init__(
         self,
@@ -120,13 +121,11 @@ class _Sampler:
         figures: DetailedFigures,
         resident: Residency,
         local_bytes: int,
-        weights: npt.NDArray[np.float64],
     ) -> None:
         program = code.program
         if program is None or code.steps is None:
-            raise AssertionError("a kernel without an integer part is not sampled")
+            raise AssertionError("a kernel without an integer part cannot be followed")
         self._job = job
-        self._weights = weights
         self._figures = figures
         self._steps = code.steps
         initial = program.initial.copy()
@@ -161,57 +160,64 @@ class _Sampler:
             unknown_lines=max(1, _buffer_lines(job, figures.core.line_bytes)),
         )
 
-    def run(self, n_groups: int, total: float) -> tuple[DetailedRun, bool]:
-        """Run the first groups; scale to `total` steps of the job.
+    def run(self, weights: npt.NDArray[np.float64], state: MemoryState) -> DetailedRun:
+        """Run the job, or as much of it as it takes to know its rate.
 
-        Returns
-        -------
-        DetailedRun
-        bool
-            Whether two windows in the middle agree on the rate.
+        Parameters
+        ----------
+        weights : (n_work_groups,) float64
+            Steps of each group, by their counts.
+        state : MemoryState
+            Updated.
         """
-        state = memory_state(self._figures)
+        total = float(weights.sum())
+        n_units = self._job.n_work_groups * self._core.units_per_group
+        filled = self._core.n_cores * self._core.n_slots / n_units * total
+        is_sampled = total > FULL_STEPS
+        n_marks = min(_MAX_MARKS, int(total // _EVERY)) + 1 if is_sampled else 0
         core_end = np.zeros(self._core.n_cores)
         counts = np.zeros(N_CORE_COUNTS)
-        marks = np.zeros(_N_MARKS)
-        is_full = n_groups >= self._job.n_work_groups
-        every = max(1, int(self._weight(n_groups) / _N_MARKS))
-        cycles = run_job(
+        marks = np.zeros(n_marks)
+        mark_counts = np.zeros((n_marks, N_CORE_COUNTS + N_COUNTS))
+        cycles, n_run, n_marks = run_job(
             self._program,
             self._steps,
             self._shape,
             self._core,
             self._figures.memory,
             state,
-            np.arange(n_groups, dtype=np.int64),
+            self._job.n_work_groups,
+            Sampling(
+                every=_EVERY,
+                least_steps=int(max(FULL_STEPS / 2, _WAVES * filled)),
+                agreement=WINDOW_AGREEMENT if is_sampled else 0.0,
+            ),
             marks,
-            every,
+            mark_counts,
             core_end,
             counts,
         )
+        every = np.concatenate([counts, state.counts])
+        extra = 0.0
+        if n_run < self._job.n_work_groups:
+            # The last half of the marks shows what the rest of the job would do.
+            done = float(weights[:n_run].sum())
+            rest = (total - done) / done * counts[STEPS]
+            first, last = n_marks // 2 - 1, n_marks - 1
+            window = mark_counts[last] - mark_counts[first]
+            times = rest / window[STEPS]
+            extra = times * float(marks[last] - marks[first])
+            every = every + times * window
         dirty = int(state.l1.dirty.sum()) + int(state.l2.dirty.sum())
-        extra, scale, is_steady = 0.0, 1.0, True
-        if not is_full:
-            early, late, both = (
-                (b - a) * every / (marks[b - 1] - marks[a - 1]) for a, b in _WINDOWS
-            )
-            is_steady = abs(early / late - 1.0) <= WINDOW_AGREEMENT
-            extra = (total - self._weight(n_groups)) / both
-            scale = total / self._weight(n_groups)
-        run = DetailedRun(
+        return DetailedRun(
             core_cycles=core_end + extra * (core_end > 0),
             cycles=float(cycles) + extra,
-            counts=counts * scale,
-            memory_counts=state.counts.astype(np.float64) * scale,
+            counts=every[:N_CORE_COUNTS],
+            memory_counts=every[N_CORE_COUNTS:],
             dirty_bytes=float(dirty * self._figures.memory.line_bytes),
-            simulated_groups=n_groups,
-            is_full=is_full,
+            simulated_groups=n_run,
+            is_full=n_run == self._job.n_work_groups,
         )
-        return run, is_steady
-
-    def _weight(self, n_groups: int) -> float:
-        """Return the steps of the first groups, by their counts."""
-        return float(self._weights[:n_groups].sum())
 
 
 def _buffer_lines(job: Job, line_bytes: int) -> int:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from gpusim.device.quantity import Evidence
 from gpusim.device.spec import DeviceSpec
-from gpusim.loops.cache_sets import empty_caches
+from gpusim.loops.cache_sets import empty_caches, settled
 from gpusim.loops.core_run import CoreFigures
-from gpusim.loops.memory_system import N_COUNTS, MemoryFigures, MemoryState
-
-_SHARED_TLB_WAYS = 4
-"""Assumed, as common in such buffers; no vendor publishes it. Not in the device models, so the
-evidence list of a result does not name it."""
+from gpusim.loops.memory_system import N_COUNTS, ROWS_QUEUED, MemoryFigures, MemoryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +29,9 @@ class DetailedFigures:
     l2_slices: int
     tlb_entries: int
     shared_tlb_entries: int
+    shared_tlb_ways: int
+    keeps_l2: bool
+    """Whether a job finds in L2 what the one before it left there."""
 
 
 def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> DetailedFigures:
@@ -41,6 +41,7 @@ def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> Det
     line = int(evidence(l2.sector_bytes))
     width = int(evidence(core.warp_width))
     n_cores = int(evidence(core.n_shader_cores))
+    n_channels = int(evidence(dram.n_channels))
     bytes_per_s = evidence(dram.peak_bytes_per_s) * evidence(dram.efficiency)
     cycles_per_ps = clock_khz / 10**9
     return DetailedFigures(
@@ -89,7 +90,13 @@ def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> Det
             tlb_hit_cycles=float(evidence(tlb.shared_hit_cycles)),
             walk_accesses=int(evidence(tlb.walk_accesses)),
             dram_latency=float(evidence(dram.latency_ps)) * cycles_per_ps,
-            dram_cycles=line / bytes_per_s * 10**12 * cycles_per_ps,
+            dram_cycles=line * n_channels / bytes_per_s * 10**12 * cycles_per_ps,
+            n_channels=n_channels,
+            interleave_lines=max(1, int(evidence(dram.interleave_bytes)) // line),
+            n_banks=int(evidence(dram.n_banks)),
+            row_lines=max(1, int(evidence(dram.row_bytes)) // line),
+            # Half of it closes the open row, half opens the other one.
+            activate_cycles=float(evidence(dram.row_miss_ps)) / 2 * cycles_per_ps,
             page_seed=1,
         ),
         min_task_threads=int(evidence(manager.min_task_threads)),
@@ -100,30 +107,59 @@ def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> Det
         l2_slices=int(evidence(l2.n_slices)),
         tlb_entries=int(evidence(tlb.entries)),
         shared_tlb_entries=int(evidence(tlb.shared_entries)),
+        shared_tlb_ways=int(evidence(tlb.shared_ways)),
+        keeps_l2=evidence(manager.caches_between_jobs) == "kept",
     )
 
 
-def memory_state(figures: DetailedFigures) -> MemoryState:
-    """Return cold caches and idle servers."""
+def memory_state(figures: DetailedFigures, before: MemoryState | None = None) -> MemoryState:
+    """Return the memory as a job finds it: idle servers, and what the job `before` left.
+
+    Translations stay; L2 stays where the driver does not invalidate it, cleaned; L1 is empty.
+    """
     n_cores = figures.core.n_cores
     slices = figures.l2_slices
-    shared_ways = _SHARED_TLB_WAYS if figures.shared_tlb_entries else 0
+    memory = figures.memory
+    shared_ways = figures.shared_tlb_ways if figures.shared_tlb_entries else 0
+    l2 = empty_caches(slices, figures.l2_lines // slices, figures.l2_ways)
+    tlb = empty_caches(n_cores, figures.tlb_entries, figures.tlb_entries)
+    shared_tlb = empty_caches(1, figures.shared_tlb_entries, shared_ways)
+    clock = np.zeros(1, dtype=np.int64)
+    if before is not None:
+        clock = before.clock.copy()
+        tlb, shared_tlb = settled(before.tlb), settled(before.shared_tlb)
+        if figures.keeps_l2:
+            l2 = settled(before.l2)
+    n_banks = memory.n_channels * memory.n_banks
     return MemoryState(
         l1=empty_caches(n_cores, figures.l1_lines, figures.l1_ways),
-        l2=empty_caches(slices, figures.l2_lines // slices, figures.l2_ways),
-        tlb=empty_caches(n_cores, figures.tlb_entries, figures.tlb_entries),
-        shared_tlb=empty_caches(1, figures.shared_tlb_entries, max(1, shared_ways))
-        if shared_ways
-        else empty_caches(1, 0, 0),
-        clock=np.zeros(1, dtype=np.int64),
+        l2=l2,
+        tlb=tlb,
+        shared_tlb=shared_tlb,
+        clock=clock,
         now=np.zeros(1),
         port_free=np.zeros(n_cores),
         slice_free=np.zeros(slices),
         walker_free=np.zeros(n_cores),
-        dram_free=np.zeros(1),
-        l1_flight=np.zeros((n_cores, figures.memory.l1_outstanding)),
+        dram_free=np.zeros(memory.n_channels),
+        bank_free=np.zeros(n_banks),
+        open_rows=np.full((n_banks, ROWS_QUEUED), -1, dtype=np.int64),
+        l1_flight=np.zeros((n_cores, memory.l1_outstanding)),
         l1_turn=np.zeros(n_cores, dtype=np.int64),
-        l2_flight=np.zeros(figures.memory.l2_outstanding),
+        l2_flight=np.zeros(memory.l2_outstanding),
         l2_turn=np.zeros(1, dtype=np.int64),
         counts=np.zeros(N_COUNTS, dtype=np.int64),
     )
+
+
+def contents_key(figures: DetailedFigures, state: MemoryState) -> bytes:
+    """Return a digest of what the next job will find: equal keys, equal results."""
+    digest = hashlib.sha256()
+    kept = [state.tlb, state.shared_tlb]
+    if figures.keeps_l2:
+        kept.append(state.l2)
+    for cache in kept:
+        # Only the order of the uses within a set matters, not when they were.
+        order = np.argsort(cache.used, axis=2, kind="stable")
+        digest.update(np.take_along_axis(cache.line, order, axis=2).tobytes())
+    return digest.digest()

@@ -123,23 +123,25 @@ def _executions(
     gpu: GpuFigures,
     evidence: Evidence,
 ) -> list[tuple[tuple[JobDemand, JobExecution], ...]]:
-    """Return what each job does on the cores; equal launches share one result."""
-    model = None
+    """Return what each job does on the cores.
+
+    Equal launches share one result; in `detailed` only if they find the same in the caches.
+    """
     if fidelity == "detailed":
         # Numba is slow to import, and only this fidelity needs it.
         from gpusim.timing.detailed_execution import DetailedModel
 
         model = DetailedModel(device, gpu, evidence)
+        return [
+            tuple(model.execute(work, demand) for demand in jobs)
+            for work, jobs in zip(launches, submissions, strict=True)
+        ]
     known: dict[int, tuple[JobDemand, JobExecution]] = {}
-    result = []
-    for work, jobs in zip(launches, submissions, strict=True):
+    for jobs in submissions:
         for demand in jobs:
             if id(demand) not in known:
-                known[id(demand)] = (
-                    (demand, execute(demand, gpu)) if model is None else model.execute(work, demand)
-                )
-        result.append(tuple(known[id(demand)] for demand in jobs))
-    return result
+                known[id(demand)] = (demand, execute(demand, gpu))
+    return [tuple(known[id(demand)] for demand in jobs) for jobs in submissions]
 
 
 def _run_machine(

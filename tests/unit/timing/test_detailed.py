@@ -12,7 +12,7 @@ from gpusim.loops import core_run, memory_system
 from gpusim.loops.cache_sets import empty_caches, find, victim
 from gpusim.timing import simulate
 from gpusim.timing.detailed import KernelCode, run_detailed
-from gpusim.timing.detailed_figures import memory_state, read_detailed
+from gpusim.timing.detailed_figures import contents_key, memory_state, read_detailed
 from gpusim.timing.figures import read_gpu
 from gpusim.timing.residency import residency
 from tests.unit.timing import synthetic
@@ -141,11 +141,75 @@ def access(spec, lines, *, store=False):
 
 
 def test_a_pointer_chase_sees_the_latencies():
-    took, m, _ = access(synthetic.device(), [5, 5, 5 + 64 * 64, 5])
+    took, m, _ = access(synthetic.device(dram__row_miss_ps=0), [5, 5, 5 + 64 * 64, 5])
     walk = m.tlb_hit_cycles + m.walk_accesses * (m.dram_latency + m.dram_cycles + m.l2_latency)
     far = m.dram_latency + m.dram_cycles + m.l2_latency + m.l1_latency
     assert took[0] == pytest.approx(walk + far)
     assert took[1] == took[3] == m.l1_latency
+
+
+def dram(spec, lines, *, apart=10_000.0):
+    """Ask external memory for physical lines, one every `apart` cycles; return times and counts."""
+    _, figures = figures_of(spec)
+    state = memory_state(figures)
+    took = []
+    for i, line in enumerate(lines):
+        state.now[0] = i * apart
+        took.append(memory_system._dram(figures.memory, state, line, i * apart) - i * apart)
+    names = (memory_system.ROW_HITS, memory_system.ROW_MISSES, memory_system.ROW_CONFLICTS)
+    return took, tuple(state.counts[list(names)]), figures.memory
+
+
+def test_rows_open_once_and_close_for_another_row_of_their_bank():
+    # Two channels of 256 B, eight banks of 2 KiB rows: 4 lines, then the other channel.
+    per_row = 2 * 2048 // 64
+    same_bank = 8 * per_row
+    took, counts, m = dram(synthetic.device(), [0, 1, 8, 4, per_row, same_bank, 0])
+    hit = m.dram_cycles
+    opened, conflict = hit + m.activate_cycles, hit + 2 * m.activate_cycles
+    expected = [opened, hit, hit, opened, opened, conflict, conflict]
+    assert took == pytest.approx(expected)
+    assert counts == (2, 3, 2)
+    assert 2 * m.activate_cycles == 20
+
+
+def test_a_busy_channel_brings_requests_to_two_rows_together():
+    same_bank = 8 * 2 * 2048 // 64
+    lines = [i // 2 % 4 + same_bank * (i % 2) for i in range(40)]
+    _, apart, _ = dram(synthetic.device(), lines)
+    _, queued, _ = dram(synthetic.device(), lines, apart=0.0)
+    assert apart == (0, 1, 39)
+    assert queued[0] >= 36
+    assert sum(queued) == sum(apart) == 40
+
+
+def test_banks_open_rows_side_by_side():
+    one_bank = [8 * 2 * 2048 // 64 * i for i in range(64)]
+    all_banks = [2 * 2048 // 64 * i for i in range(64)]
+    ends = []
+    for lines in (one_bank, all_banks):
+        took, _, m = dram(synthetic.device(), lines, apart=0.0)
+        ends.append(max(took))
+    assert ends[0] >= 64 * 2 * m.activate_cycles * 0.95
+    assert ends[1] <= 64 * m.dram_cycles + 2 * m.activate_cycles + 1
+
+
+def test_translations_stay_from_job_to_job_and_l2_only_where_the_driver_leaves_it():
+    for policy, misses_again in (("invalidated", 64), ("kept", 0)):
+        spec = synthetic.device(job_manager__caches_between_jobs=policy)
+        _, figures = figures_of(spec)
+        state = memory_state(figures)
+        seen = []
+        for _ in range(3):
+            state = memory_state(figures, before=state)
+            for now, line in enumerate(range(64)):
+                memory_system.access_line(figures.memory, state, 0, line, now, now, False)
+            seen.append((state.counts.copy(), contents_key(figures, state)))
+        misses = [int(counts[memory_system.L2_MISSES]) for counts, _ in seen]
+        assert misses[1] == misses[2] == misses_again
+        assert [int(counts[memory_system.WALKS]) for counts, _ in seen] == [1, 0, 0]
+        assert misses[0] == 64 + figures.memory.walk_accesses
+        assert seen[1][1] == seen[2][1]
 
 
 def test_lines_beyond_l1_come_from_l2():
@@ -166,7 +230,7 @@ def test_streaming_reaches_the_bandwidth_and_not_more():
         for i in range(n)
         for core in range(4)
     ]
-    least = 4 * n * figures.memory.dram_cycles
+    least = 4 * n * figures.memory.dram_cycles / figures.memory.n_channels
     assert least <= max(ends) <= 1.2 * least
 
 
