@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "doctor",
     "info",
     "lower",
+    "plan",
     "replay",
     "trace",
     "validate",

@@ -44,6 +44,8 @@ class PlanOptions:
     tuner: str = "none"
     bias: bool = True
     """Whether convolutions and fully connected layers add a bias."""
+    tuning_log: str = ""
+    """File of tuned configurations for libraries that use one (an AutoTVM log)."""
 
     def __post_init__(self) -> None:
         _one_of("layout", self.layout, LAYOUTS)
@@ -77,11 +79,16 @@ class PlannedLayer:
 DispatchModel = Callable[[Layer, PlanOptions], tuple[PlannedLayer, ...]]
 
 MODELS: dict[str, str] = {
+    "tvm": "gpusim.library.tvm.model:plan_tvm",
+    "acl": "gpusim.library.acl:plan_acl",
+    "acl-direct": "gpusim.library.acl:plan_direct",
+    "acl-gemm": "gpusim.library.acl:plan_gemm",
+    "acl-winograd": "gpusim.library.acl:plan_winograd",
     "clblast": "gpusim.library.clblast.model:plan_clblast",
 }
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
 
-ANY_AXES: set[str] = {"clblast"}
+ANY_AXES: set[str] = {"clblast", "tvm"}
 """Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
 number for all axes and are given no layer whose axes differ."""
 

@@ -1,0 +1,105 @@
+"""Which way a layer goes: the library's own choice, or the one the caller asks for."""
+
+from __future__ import annotations
+
+from gpusim.errors import GpusimError, located
+from gpusim.library.acl.depthwise import add_depthwise_convolution, is_depthwise
+from gpusim.library.acl.direct import add_direct_convolution, why_not_direct
+from gpusim.library.acl.elementwise import add_sum
+from gpusim.library.acl.fully_connected import add_fully_connected
+from gpusim.library.acl.gemm_convolution import add_gemm_convolution
+from gpusim.library.acl.pooling import add_pooling
+from gpusim.library.acl.sequence import Sequence
+from gpusim.library.acl.winograd import add_winograd_convolution, why_not_winograd
+from gpusim.library.plan import PlanOptions
+from gpusim.network.layers import Layer, LayerKind
+
+_DIRECT_SHAPES = frozenset(
+    (
+        (27, 5, 48, 128, 2),
+        (224, 3, 3, 64, 1),
+    )
+)
+"""(size of the square map, of the filter, Cin, Cout, padding) of the convolutions of AlexNet and
+VGG that the library computes directly, in NCHW and at stride 1, of its own accord."""
+
+_CONVOLUTIONS = {
+    "gemm": add_gemm_convolution,
+    "direct": add_direct_convolution,
+    "winograd": add_winograd_convolution,
+}
+
+
+def own_choice(layer: Layer, options: PlanOptions) -> str:
+    """Return the method that the library takes for a convolution when nobody asks for one."""
+    square = layer.in_width == layer.in_height and layer.kernel_width == layer.kernel_height
+    key = (layer.in_width, layer.kernel_width, layer.in_channels // layer.groups,
+           layer.out_channels, layer.pad)  # fmt: skip
+    is_plain = layer.stride == layer.dilation == 1
+    if square and is_plain and options.layout == "nchw" and key in _DIRECT_SHAPES:
+        return "direct"
+    if layer.in_channels < 16 or why_not_winograd(layer, options):
+        return "gemm"
+    return "winograd"
+
+
+def add_layer(plan: Sequence, layer: Layer, asked: str) -> str:
+    """Enqueue a layer and return the method taken.
+
+    Parameters
+    ----------
+    plan : Sequence
+        Receives the launches.
+    layer : Layer
+        What to compute.
+    asked : str
+        ``gemm``, ``direct`` or ``winograd`` for convolutions, or empty for the library's choice.
+        A convolution that the method can't do falls back to the library's choice, as in the
+        library's graph interface.
+
+    Raises
+    ------
+    GpusimError
+        For a layer that the library has no kernels for.
+    """
+    _check_padding(layer)
+    if layer.kind is LayerKind.FULLY_CONNECTED:
+        add_fully_connected(plan, layer)
+        return "gemm"
+    if layer.kind is LayerKind.POOLING:
+        add_pooling(plan, layer)
+        return "pooling"
+    if layer.kind is LayerKind.ELEMENTWISE:
+        add_sum(plan, layer)
+        return "elementwise"
+    if layer.kind is not LayerKind.CONVOLUTION:
+        raise GpusimError(located(f"layer {layer.name}", "unknown to acl", found=layer.kind.value))
+    if is_depthwise(layer):
+        add_depthwise_convolution(plan, layer)
+        return "depthwise"
+    return _add_convolution(plan, layer, asked)
+
+
+def _add_convolution(plan: Sequence, layer: Layer, asked: str) -> str:
+    refusal = {
+        "gemm": "",
+        "direct": why_not_direct(layer),
+        "winograd": why_not_winograd(layer, plan.options),
+    }
+    method = asked if asked and not refusal[asked] else own_choice(layer, plan.options)
+    _CONVOLUTIONS[method](plan, layer)
+    return method
+
+
+def _check_padding(layer: Layer) -> None:
+    """Refuse a layer whose last outputs see padding only: the library drops those outputs."""
+    extents = ((layer.out_width, layer.in_width), (layer.out_height, layer.in_height))
+    if any((out - 1) * layer.stride >= size + layer.pad for out, size in extents):
+        raise GpusimError(
+            located(
+                f"layer {layer.name}",
+                "padding wider than the filters",
+                expected=f"below {min(layer.kernel_width, layer.kernel_height)}",
+                found=layer.pad,
+            )
+        )
