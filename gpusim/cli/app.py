@@ -20,6 +20,7 @@ COMMANDS: tuple[str, ...] = (
     "info",
     "lower",
     "plan",
+    "predict",
     "replay",
     "trace",
     "validate",

@@ -120,6 +120,8 @@ class Network:
     input_height: int
     input_width: int
     layers: tuple[Layer, ...]
+    notes: tuple[str, ...] = ()
+    """What an import could not take over exactly, one line each."""
 
     def layer(self, index: int) -> Layer:
         """Return the convolution with the paper's index.

@@ -1,0 +1,381 @@
+"""Predict a network's latency under a library: layer by layer, then as one queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpusim.device import DeviceSpec, load_device
+from gpusim.errors import GpusimError
+from gpusim.library.plan import MODELS, PlannedLayer, PlanOptions, plan_layer
+from gpusim.network.layers import Layer, LayerKind, Network
+from gpusim.network.open import open_network
+from gpusim.study.footprint import Footprint, footprint
+from gpusim.study.launch_time import TimedLaunch
+from gpusim.study.layer_time import (
+    LayerTime,
+    check_run,
+    count_evidence,
+    fastest,
+    time_plan,
+    time_queue,
+)
+from gpusim.study.stand_in import stand_in
+from gpusim.study.time_store import TimeStore, shared_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PS_PER_MS = 10**9
+
+LAYOUTS = {"clblast": "nchw", "cudnn": "nchw", "tvm": "nchw", "hand": "nchw", "openmp": "nchw"}
+"""The layout a library works in when none is asked for; NHWC for the others."""
+
+ESTIMATED = "estimate"
+"""Library of a layer that is estimated from its bytes and operations."""
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPrediction:
+    """One layer of a predicted network."""
+
+    layer: Layer
+    library: str
+    """Whose kernels the time is of; `ESTIMATED` where there are none."""
+    method: str
+    run_ps: int
+    """From the start of its first job to the end of its last, by itself."""
+    prepare_ps: int
+    launches: tuple[TimedLaunch, ...]
+    note: str = ""
+    """Why the library asked for did not compute it."""
+    unverified: tuple[str, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()
+    """(library and method, time in ps) of what else could compute it, fastest first."""
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs at every inference."""
+        return sum(launch.n_jobs for launch in self.launches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPrediction:
+    """A network on a device under a library."""
+
+    network: Network
+    device: str
+    library: str
+    options: dict[str, PlanOptions]
+    """Library -> what it was told."""
+    fidelity: str
+    layers: tuple[LayerPrediction, ...]
+    total_ps: int
+    """One inference, all layers in one queue, host and driver included."""
+    gpu_ps: int
+    """From the start of the first job to the end of the last."""
+    footprint: Footprint
+    evidence: dict[str, int]
+
+    @property
+    def total_ms(self) -> float:
+        """`total_ps` in milliseconds."""
+        return self.total_ps / _PS_PER_MS
+
+    @property
+    def estimated(self) -> tuple[LayerPrediction, ...]:
+        """Layers whose time comes from bytes and operations alone."""
+        return tuple(layer for layer in self.layers if layer.library == ESTIMATED)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before trusting the numbers, in plain words."""
+        rows = [f"{one.layer.name}: {one.note}" for one in self.layers if one.note]
+        rows += [
+            f"unverified: {text}"
+            for text in dict.fromkeys(text for one in self.layers for text in one.unverified)
+        ]
+        return (*rows, *self.network.notes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one mapping per layer, the columns of the table."""
+        busy = sum(one.run_ps for one in self.layers) or 1
+        memory = self.footprint.timeline_bytes
+        return [
+            {
+                "index": one.layer.index,
+                "layer": one.layer.name,
+                "kind": one.layer.kind.value,
+                "shape": shape_words(one.layer),
+                "library": one.library,
+                "method": one.method,
+                "launches": len(one.launches),
+                "jobs": one.n_jobs,
+                "predicted_ms": one.run_ps / _PS_PER_MS,
+                "share": one.run_ps / busy,
+                "prepare_ms": one.prepare_ps / _PS_PER_MS,
+                "macs": one.layer.macs,
+                "weights": one.layer.weights,
+                "memory_bytes": memory[position],
+                "note": one.note,
+            }
+            for position, one in enumerate(self.layers)
+        ]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row per layer."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that ``gpusim predict --json`` prints."""
+        memory = self.footprint
+        return {
+            "network": self.network.id,
+            "device": self.device,
+            "library": self.library,
+            "fidelity": self.fidelity,
+            "options": {
+                library: {
+                    "layout": one.layout,
+                    "dtype": one.dtype,
+                    "batch": one.batch,
+                    "tuner": one.tuner,
+                }
+                for library, one in self.options.items()
+            },
+            "layers": [
+                {
+                    **row,
+                    "others": [{"what": name, "ms": ps / _PS_PER_MS} for name, ps in one.others],
+                }
+                for row, one in zip(self.rows(), self.layers, strict=True)
+            ],
+            "total_ms": self.total_ms,
+            "gpu_ms": self.gpu_ps / _PS_PER_MS,
+            "memory": {
+                "peak_bytes": memory.peak_bytes,
+                "peak_layer": self.network.layers[memory.peak_layer].name,
+                "weights_bytes": memory.weights_bytes,
+                "prepared_bytes": memory.prepared_bytes,
+            },
+            "estimated": [one.layer.name for one in self.estimated],
+            "notes": list(self.notes),
+            "evidence": self.evidence,
+        }
+
+
+def predict(
+    network: Network | str | Path,
+    device: DeviceSpec | str,
+    library: str,
+    *,
+    layout: str | None = None,
+    dtype: str = "f32",
+    batch: int = 1,
+    tuner: str = "none",
+    fidelity: str = "wave",
+    clock_khz: int | None = None,
+    store: TimeStore | None = None,
+    on_progress: OnProgress | None = None,
+) -> NetworkPrediction:
+    """Predict one inference of a network.
+
+    A layer that the library has no kernel for is computed by the kernels of another library
+    where one has some (ACL for poolings and sums), else it is estimated from its bytes and
+    operations; both are said in its `note`.
+
+    Parameters
+    ----------
+    network : Network, str or Path
+        A network, an id, or an ONNX file.
+    device : DeviceSpec or str
+    library : str
+        A library id, or ``all``: the fastest library per layer.
+    layout, dtype, batch, tuner
+        As `PlanOptions`; without a layout each library's own.
+    fidelity : str
+        ``analytic``, ``wave`` or ``detailed``.
+    clock_khz : int, optional
+        GPU clock; the device model's by default.
+    store : TimeStore, optional
+        Times of launches; in the user's cache folder by default.
+    on_progress : callable, optional
+        Called with (layers done, layers in all).
+
+    Raises
+    ------
+    GpusimError
+        For an unknown network, device, library or option.
+    """
+    check_run(fidelity, clock_khz)
+    network = network if isinstance(network, Network) else open_network(network)
+    spec = device if isinstance(device, DeviceSpec) else load_device(device)
+    libraries = _libraries(library)
+    options = {
+        name: PlanOptions(
+            target=spec.id,
+            layout=layout or LAYOUTS.get(name, "nhwc"),
+            dtype=dtype,
+            batch=batch,
+            tuner=tuner,
+        )
+        for name in dict.fromkeys((*libraries, *_FALLBACK))
+    }
+    predictor = _Predictor(
+        device=spec,
+        libraries=libraries,
+        options=options,
+        fidelity=fidelity,
+        clock_khz=clock_khz,
+        store=store or shared_store(),
+    )
+    layers, plans = [], []
+    for position, layer in enumerate(network.layers):
+        one, plan = predictor.layer(layer)
+        layers.append(one)
+        plans.append(plan)
+        if on_progress is not None:
+            on_progress(position + 1, len(network.layers))
+    launches = [launch for one in layers for launch in one.launches]
+    queue = time_queue(launches, spec, clock_khz=clock_khz)
+    return NetworkPrediction(
+        network=network,
+        device=spec.id,
+        library=library,
+        options={name: options[name] for name in libraries},
+        fidelity=fidelity,
+        layers=tuple(layers),
+        total_ps=queue.total_ps,
+        gpu_ps=queue.gpu_ps,
+        footprint=footprint(network, plans, dtype=dtype, batch=batch),
+        evidence=count_evidence(launches),
+    )
+
+
+_FALLBACK = ("acl",)
+"""Libraries whose kernels stand in, in this order."""
+
+
+def _libraries(library: str) -> tuple[str, ...]:
+    if library != "all":
+        if library not in MODELS:
+            known = ", ".join(("all", *sorted(MODELS)))
+            raise GpusimError(f"library: unknown (expected {known}, found {library})")
+        return (library,)
+    return tuple(sorted(MODELS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Predictor:
+    device: DeviceSpec
+    libraries: tuple[str, ...]
+    options: dict[str, PlanOptions]
+    fidelity: str
+    clock_khz: int | None
+    store: TimeStore
+
+    def layer(self, layer: Layer) -> tuple[LayerPrediction, PlannedLayer | None]:
+        """Return a layer's prediction, and the plan behind it."""
+        if layer.kind is LayerKind.OTHER:
+            return self._estimate(layer, f"{layer.name}: no library has a kernel for it"), None
+        found: list[tuple[LayerTime, PlannedLayer]] = []
+        reasons: list[str] = []
+        for library in self.libraries:
+            self._try(library, layer, found, reasons)
+        note = ""
+        if not found:
+            note = reasons[0]
+            for library in _FALLBACK:
+                if library in MODELS and library not in self.libraries and not found:
+                    self._try(library, layer, found, reasons)
+        if not found:
+            return self._estimate(layer, note), None
+        best = fastest([time for time, _ in found])
+        plan = next(
+            plan
+            for time, plan in found
+            if (time.library, time.method, time.run_ps) == (best.library, best.method, best.run_ps)
+        )
+        ranked = sorted(
+            (
+                (f"{time.library} {time.method}", time.run_ps)
+                for time, other in found
+                if other is not plan
+            ),
+            key=lambda pair: pair[1],
+        )
+        return (
+            LayerPrediction(
+                layer=layer,
+                library=best.library,
+                method=best.method,
+                run_ps=best.run_ps,
+                prepare_ps=best.prepare.gpu_ps,
+                launches=best.run.launches,
+                note=f"computed by {best.library}: {note}" if note else "",
+                unverified=best.unverified,
+                others=tuple(ranked),
+            ),
+            plan,
+        )
+
+    def _try(
+        self,
+        library: str,
+        layer: Layer,
+        found: list[tuple[LayerTime, PlannedLayer]],
+        reasons: list[str],
+    ) -> None:
+        try:
+            plans = plan_layer(library, layer, self.options[library])
+        except GpusimError as error:
+            reasons.append(str(error))
+            return
+        for plan in plans:
+            time = time_plan(
+                plan,
+                self.device,
+                fidelity=self.fidelity,
+                clock_khz=self.clock_khz,
+                store=self.store,
+            )
+            if time.failures:
+                failure = time.failures[0]
+                reasons.append(f"{library} {plan.method}: {failure.kernel}: {failure.reason}")
+            else:
+                found.append((time, plan))
+
+    def _estimate(self, layer: Layer, reason: str) -> LayerPrediction:
+        options = self.options[self.libraries[0]]
+        launch = stand_in(layer, options, self.device, self.clock_khz)
+        return LayerPrediction(
+            layer=layer,
+            library=ESTIMATED,
+            method="bytes" if not layer.macs else "bytes and operations",
+            run_ps=launch.duration_ps,
+            prepare_ps=0,
+            launches=(launch,),
+            note=f"estimated: {reason}",
+        )
+
+
+def shape_words(layer: Layer) -> str:
+    """Return a layer's shape as people write it: ``128x28x28 -> 256x14x14, 3x3/2``."""
+    text = (
+        f"{layer.in_channels}x{layer.in_height}x{layer.in_width} -> "
+        f"{layer.out_channels}x{layer.out_height}x{layer.out_width}"
+    )
+    if layer.kind in (LayerKind.CONVOLUTION, LayerKind.POOLING):
+        text += f", {layer.kernel_height}x{layer.kernel_width}"
+        y, x = layer.strides
+        if (y, x) != (1, 1):
+            text += f"/{y}" if y == x else f"/{y}x{x}"
+    if layer.groups > 1:
+        text += f", {layer.groups} groups"
+    return text
