@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.isa.allocate import Allocation, allocate, insert_spill
@@ -41,13 +41,13 @@ class BlockCode:
 
     issued: tuple[object, ...]
     """Clauses (Bifrost), words (Midgard) or micro-operations, in issue order."""
-    units: int
+    units: float
     """Tuples, bundles and other words, or instructions."""
     issue_cycles: float
     arithmetic_instructions: float
     pipes: dict[str, float]
     """Pipe -> cycles (or filled slots) it is busy."""
-    messages: int
+    messages: float
     load_store_cycles: float
     texture: int
     clauses: int
@@ -80,7 +80,7 @@ class LoweredKernel:
         return {quantity.path: quantity.kind.value for quantity in quantities}
 
 
-def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
+def lower_kernel(kernel: KernelIR, isa: str, *, unrolls: bool = True) -> LoweredKernel:
     """Compile a kernel to a family's issue words.
 
     Parameters
@@ -89,6 +89,8 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
         The kernel.
     isa : str
         One of :data:`gpusim.isa.table.ISAS`.
+    unrolls : bool
+        Whether small counted loops are unrolled, where the family's compiler does.
 
     Returns
     -------
@@ -103,7 +105,10 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     """
     table = load_table(isa)
     view = IRView(kernel)
-    machine = select_midgard(view, table) if isa == "midgard" else select_scalar(view, table)
+    if isa == "midgard":
+        machine = select_midgard(view, table)
+    else:
+        machine = select_scalar(view, table, unrolls=unrolls)
     break_cycles(machine, _EITHER_UNIT.get(isa, table.sequence("mov")[0]))
     if isa == "bifrost":
         legalise_words(machine)
@@ -113,6 +118,8 @@ def lower_kernel(kernel: KernelIR, isa: str) -> LoweredKernel:
     row_words = _row_words(table)
     registers = int(table.rule("reserved_registers")) + -(-allocation.words // row_words)
     registers = max(1, min(registers, int(table.rule("registers"))))
+    if "register_aim" in table.issue and not n_spills:
+        registers = min(registers, int(table.rule("register_aim")))
     return LoweredKernel(
         isa=isa,
         unit=table.unit,
@@ -158,7 +165,10 @@ def _schedule_all(machine: MachineKernel, view: IRView, table: IsaTable) -> tupl
     result = []
     for index, code in enumerate(machine.blocks):
         needed = {number for number, root in alias.items() if root in live_out[index]}
-        result.append(_schedule(code.ops, machine, table, ties[index], needed))
+        scheduled = _schedule(code.ops, machine, table, ties[index], needed)
+        if index in machine.copies:
+            scheduled = _overlapped(scheduled, machine.copies[index], ties[index], table)
+        result.append(scheduled)
     return tuple(result)
 
 
@@ -290,26 +300,26 @@ def _midgard_code(words: list[Word], table: IsaTable) -> BlockCode:
 
 def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:
     pipes: dict[str, float] = {}
-    n_issues = 0
+    n_issues = 0.0
     for op in order:
         pipe, rule, is_wide = PIPES[table.isa][op.unit]
-        issues = int(table.rule("wide_issue_cycles")) if is_wide else 1
+        issues = op.share * (int(table.rule("wide_issue_cycles")) if is_wide else 1)
         pipes[pipe] = pipes.get(pipe, 0.0) + issues * float(table.rule(rule))
         n_issues += issues
-    messages = sum(op.kind in _ACCESSES for op in order)
+    messages = sum(op.share for op in order if op.kind in _ACCESSES)
     shared = ("load_store", "texture")
     arithmetic = [cycles for pipe, cycles in pipes.items() if pipe not in shared]
     width = float(table.rule("dual_issue")) if "dual_issue" in table.issue else 1.0
     busiest = max([n_issues / width, *arithmetic]) if order else 0.0
     return BlockCode(
         issued=tuple(order),
-        units=len(order),
+        units=_whole(sum(op.share for op in order)),
         issue_cycles=busiest,
         arithmetic_instructions=float(
             sum(op.kind not in MESSAGES and op.kind != BRANCH for op in order)
         ),
         pipes=pipes,
-        messages=messages,
+        messages=_whole(messages),
         load_store_cycles=pipes.get("load_store", 0.0),
         texture=sum(op.kind == TEXTURE for op in order),
         clauses=0,
@@ -318,7 +328,7 @@ def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:
     )
 
 
-def _latency(ops: list[MicroOp], table: IsaTable, n_issues: int) -> float:
+def _latency(ops: list[MicroOp], table: IsaTable, n_issues: float) -> float:
     """Return the cycles from the block's first issue to its last result, one warp alone."""
     step = _step_cycles(table)
     ready: dict[int, float] = {}
@@ -330,6 +340,32 @@ def _latency(ops: list[MicroOp], table: IsaTable, n_issues: int) -> float:
             ready[number] = finish
         latest = max(latest, finish)
     return max(latest, n_issues * 1.0)
+
+
+def _whole(number: float) -> float:
+    """Return a count as an integer where it is one; shares of a message make it a fraction."""
+    return int(number) if float(number).is_integer() else number
+
+
+def _overlapped(
+    code: BlockCode, copies: int, ties: Sequence[tuple[int, int]], table: IsaTable
+) -> BlockCode:
+    """Return a block of an unrolled loop with the latency of one of its copies.
+
+    The copies stand one after the other: each starts as soon as the one before has issued and
+    has passed on what the loop carries.
+    """
+    order = issue_order(code)
+    step = _step_cycles(table)
+    ready = {phi: 0.0 for phi, _ in ties}
+    for op in order:
+        known = [ready[number] for number in (*op.reads, *op.staging) if number in ready]
+        if known:
+            ready.update(dict.fromkeys(op.writes, max(known) + _op_latency(op, table, step)))
+    carried = max((ready.get(value, 0.0) for _, value in ties), default=0.0)
+    each = max(float(code.units), carried)
+    latency = (code.latency_cycles + (copies - 1) * each) / copies
+    return replace(code, latency_cycles=latency)
 
 
 def _step_cycles(table: IsaTable) -> float:

@@ -110,6 +110,11 @@ class Emitter:
         """Return whether a register is defined in the current block (and not, say, hoisted)."""
         return isinstance(ref.name, int) and self._home.get(ref.name) == self.block
 
+    def is_made_in(self, ref: Ref, loop: int) -> bool:
+        """Return whether a register is defined inside a loop."""
+        blocks = self.view.kernel.loops[loop].blocks
+        return ref.is_register and self._home.get(int(ref.name), -1) in blocks
+
     def _is_usable(self, home: int, crowded_loop: int) -> bool:
         """Return whether a value made in block `home` serves the current block."""
         if home not in self.view.dominators[self.block]:

@@ -48,6 +48,9 @@ class MicroOp:
     line: int = 0
     instruction: int = -1
     """IR instruction a memory access stands for (or a part of it); -1 = none, e.g. a spill."""
+    share: float = 1.0
+    """Part of the executions in which it is issued: a wide load may serve several copies of an
+    unrolled loop."""
     n_jumps: int = 0
     """Unconditional jumps that this entry stands for."""
 
@@ -70,3 +73,5 @@ class MachineKernel:
     """32-bit words that each virtual register holds (1 unless Midgard vectors)."""
     ties: list[tuple[int, int, int]]
     """(phi, incoming value, predecessor block): values that share a register with their phi."""
+    copies: dict[int, int] = field(default_factory=dict)
+    """Block of unrolled loops -> its copies that follow each other without a branch."""

@@ -12,10 +12,6 @@ from gpusim.isa.dependence import dependences
 from gpusim.isa.machine import LOAD, MachineKernel, MicroOp
 from gpusim.isa.table import IsaTable
 
-_DEPENDENCY_BARRIERS = 6
-"""Scoreboard barriers of an NVIDIA warp (Jia et al., arXiv 1903.07486). Not in the ISA tables, so
-the evidence list of a result does not name it."""
-
 PIPES: dict[str, dict[str, tuple[str, str, bool]]] = {
     "valhall": {
         "FMA": ("fma", "fma_cycles", False),
@@ -83,9 +79,10 @@ def add_waits(kernel: MachineKernel, table: IsaTable) -> None:
         NVIDIA table.
     """
     per_wait = int(table.rule("loads_per_wait"))
+    barriers = int(table.rule("dependency_barriers"))
     for block in kernel.blocks:
         loads = {id(op) for op in block.ops if op.kind == LOAD and op.space != "local"}
-        if len(loads) <= _DEPENDENCY_BARRIERS:
+        if len(loads) <= barriers:
             continue
         result: list[MicroOp] = []
         seen = 0

@@ -30,7 +30,7 @@ class ControlSelector:
         for successor in self._view.successors[block]:
             taken: set[int] = set()
             for phi in self._view.members[successor]:
-                if self._view.opcode[phi] == "phi":
+                if self._view.opcode[phi] == "phi" and phi not in self._owner.unrolling.known:
                     self._copy_into(phi, block, successor, taken)
 
     def _copy_into(self, phi: int, block: int, successor: int, taken: set[int]) -> None:
@@ -49,6 +49,10 @@ class ControlSelector:
             if source == target or is_undefined(source):
                 continue
             number = int(source.name) if source.is_register else -1
+            if source.is_register and self._is_stepped_pointer(phi, successor, block):
+                for _ in range(int(self._table.rule("pointer_copies"))):
+                    source = self._emitter.chain("mov", [source], words=2)
+                number = int(source.name)
             if not source.is_register or is_needed or number in taken:
                 self._edge_copies.setdefault(block, set()).add(successor)
                 units = self._table.sequence("mov")
@@ -66,12 +70,23 @@ class ControlSelector:
                 self._emitter.ties.append((int(target.name), number, block))
             taken.add(number)
 
+    def _is_stepped_pointer(self, phi: int, header: int, block: int) -> bool:
+        """Return whether a PHI is a 64-bit pointer that a loop advances, where copies cost."""
+        view = self._view
+        if "pointer_copies" not in self._table.issue or view.type_of(phi).kind != "pointer":
+            return False
+        loop = view.innermost_loop[block]
+        is_latch = loop >= 0 and view.kernel.loops[loop].header == header
+        return is_latch and "addrspace(3)" not in view.texts[phi]
+
     def terminator(self, block: int) -> None:
         """Emit the branches and jumps that end `block`."""
         view = self._view
         index = view.members[block][-1]
         self._emitter.line = view.line[index]
         opcode = view.opcode[index]
+        if self._owner.unrolling.is_unrolled_branch(block):
+            return
         targets = [BLOCK - code for code in view.operands[index] if code <= BLOCK]
         loop = view.innermost_loop[block]
         is_latch = loop >= 0 and view.kernel.loops[loop].header in targets

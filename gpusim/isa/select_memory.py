@@ -11,6 +11,7 @@ from gpusim.isa.emit import registers_of, words_of
 from gpusim.isa.ir_view import is_operand
 from gpusim.isa.machine import ATOMIC, LOAD, STORE, MicroOp
 from gpusim.isa.merge import constant_offset, merged_local_loads
+from gpusim.isa.reduced_addresses import ReducedAddresses
 from gpusim.isa.values import Ref
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class MemorySelector:
         if self._table.rule("aligned_accesses"):
             alignment = int(self._view.kernel.instructions["align_bytes"][index])
             widest = min(widest, max(1, alignment))
+        share = self._share(kind, space, pointer, total)
         n_messages = max(1, -(-total // widest))
         per_message = -(-len(data) // n_messages)
         for part in range(n_messages):
@@ -111,8 +113,16 @@ class MemorySelector:
                     staging=chunk if kind == STORE else (),
                     space=space,
                     bytes=size,
+                    share=share,
                 )
             )
+
+    def _share(self, kind: str, space: str, pointer: Ref, total: int) -> float:
+        """Return in which part of the executions a load is issued: a wide one serves copies."""
+        addresses = self._owner.addresses
+        if kind != LOAD or space != "local" or not isinstance(addresses, ReducedAddresses):
+            return 1.0
+        return 1.0 / addresses.served_copies(pointer, total, int(self._table.rule("message_bytes")))
 
     def atomicrmw(self, index: int) -> None:
         """Emit an atomic operation on one value."""

@@ -18,16 +18,18 @@ from gpusim.isa.ir_view import IRView, block_order, is_constant, is_value, param
 from gpusim.isa.machine import MachineKernel
 from gpusim.isa.narrow import narrow_values
 from gpusim.isa.opclass import binary_class, cast_class
+from gpusim.isa.reduced_addresses import ReducedAddresses
 from gpusim.isa.select_calls import CallSelector
 from gpusim.isa.select_control import ControlSelector
 from gpusim.isa.select_memory import MemorySelector
 from gpusim.isa.table import IsaTable
+from gpusim.isa.unroll import Unrolling
 from gpusim.isa.values import Ref, constant_lanes, shuffle_mask, uniform_words, unit_lanes
 
 _WORD_BYTES = 4
 
 
-def select_scalar(view: IRView, table: IsaTable) -> MachineKernel:
+def select_scalar(view: IRView, table: IsaTable, *, unrolls: bool = True) -> MachineKernel:
     """Select machine operations for a scalar family.
 
     Parameters
@@ -36,6 +38,8 @@ def select_scalar(view: IRView, table: IsaTable) -> MachineKernel:
         The kernel.
     table : IsaTable
         Cost table of the family.
+    unrolls : bool
+        Whether small counted loops are unrolled, where the family's compiler does.
 
     Returns
     -------
@@ -47,13 +51,13 @@ def select_scalar(view: IRView, table: IsaTable) -> MachineKernel:
     CompileError
         The kernel uses a function or instruction that no table entry covers.
     """
-    return ScalarSelector(view, table).run()
+    return ScalarSelector(view, table, unrolls=unrolls).run()
 
 
 class ScalarSelector:
     """Selects one kernel; Midgard's selector differs in how lanes share registers."""
 
-    def __init__(self, view: IRView, table: IsaTable) -> None:
+    def __init__(self, view: IRView, table: IsaTable, *, unrolls: bool = True) -> None:
         self.view = view
         self.table = table
         self.emitter = Emitter(view, table)
@@ -61,7 +65,13 @@ class ScalarSelector:
         self.fusion = Fusion(view, table, self.narrow)
         self.values: dict[int, list[Ref]] = {}
         self.uniforms = uniform_words(view.kernel)
+        reduces = "unroll_operations" in table.issue
+        limit = int(table.rule("unroll_operations")) if reduces and unrolls else 0
+        self.unrolling = Unrolling(view, limit)
         self.addresses = AddressSelector(table, self.emitter)
+        if reduces:
+            self.addresses = ReducedAddresses(table, self.emitter, self.unrolling)
+            self.addresses.bind(self)
         self.register_bytes = _WORD_BYTES
         self.half_lanes = int(table.rule("half_lanes"))
         self.memory = MemorySelector(self)
@@ -82,14 +92,16 @@ class ScalarSelector:
         order = block_order(self.view)
         for block in order:
             for index in self.view.members[block]:
-                if self.view.opcode[index] == "phi":
+                if index in self.unrolling.known:
+                    self.values[index] = [Ref("c", "known")]
+                elif self.view.opcode[index] == "phi":
                     self.values[index] = self.fresh(self.view.type_of(index), index, block)
         for block in order:
             self.emitter.block = block
             for index in self.view.members[block]:
                 self.emitter.line = self.view.line[index]
                 self.emitter.instruction = index
-                if index not in self.fusion.absorbed:
+                if index not in self.fusion.absorbed and index not in self.unrolling.known:
                     self._select(index)
         for block in order:
             self.emitter.block = block
@@ -97,7 +109,9 @@ class ScalarSelector:
         for block in order:
             self.emitter.block = block
             self.control.terminator(block)
-        return self.emitter.finish()
+        machine = self.emitter.finish()
+        machine.copies = self.unrolling.copies()
+        return machine
 
     # -- operands and results ---------------------------------------------------------------
 
@@ -246,6 +260,9 @@ class ScalarSelector:
 
     def _do_getelementptr(self, index: int) -> None:
         base = self.lanes(index, 0)[0]
+        if isinstance(self.addresses, ReducedAddresses):
+            self.values[index] = [self.addresses.element(index, base)]
+            return
         for position, stride in enumerate(self.view.element_bytes[index], start=1):
             code = self.view.operands[index][position]
             if is_constant(code):

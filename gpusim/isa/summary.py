@@ -78,7 +78,7 @@ def block_cost(lowered: LoweredKernel, block: int) -> dict[str, float]:
     return {name: _tidy(value) for name, value in cost.items()}
 
 
-def _messages(isa: str, code: BlockCode) -> int:
+def _messages(isa: str, code: BlockCode) -> float:
     """Return what leaves for a shared unit: on Bifrost barriers do, on Midgard only accesses."""
     if isa == "bifrost":
         return code.messages + code.texture + code.barriers

@@ -47,7 +47,8 @@ _MAY_BE_ZERO = _names(
 _NVIDIA_ISSUE = _COMMON_ISSUE + _names(
     "alu_cycles half_rate_cycles sfu_cycles double_cycles load_store_cycles control_cycles "
     "dual_issue immediate_offset_bits instruction_latency_cycles sfu_latency_cycles "
-    "predicate_latency_cycles local_latency_cycles loads_per_wait"
+    "predicate_latency_cycles local_latency_cycles loads_per_wait dependency_barriers "
+    "unroll_operations pointer_copies register_aim"
 )
 ISSUE_KEYS: dict[str, tuple[str, ...]] = {
     "bifrost": _COMMON_ISSUE
