@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gpusim.compiler.cache import content_key, read_entry, write_entry
 from gpusim.compiler.clang import clang_to_ir, front_end_version
-from gpusim.compiler.kernel_ir import KernelIR, Parameter
+from gpusim.compiler.kernel_ir import READY, KernelIR, Parameter
 from gpusim.compiler.limits import CompileLimits
 from gpusim.compiler.options import FrontEndOptions, parse_options
 from gpusim.compiler.packing import unpack_kernel
@@ -208,7 +208,7 @@ def kernel_from_bitcode(data: bytes, kernel: str, *, where: str = "<bitcode>") -
         "where": where,
         "kernel": kernel,
         "key": key,
-        "pipeline": "none",
+        "pipeline": READY,
         "source": [],
     }
     _, payload = WORKERS.ask(head, data)

@@ -27,6 +27,7 @@ __all__ = [
     "CONSTANT",
     "INSTRUCTION",
     "PARAMETER",
+    "READY",
     "KernelIR",
     "Loop",
     "Parameter",
@@ -51,6 +52,10 @@ INSTRUCTION = np.dtype(
         ("element_type", np.int32),
     ]
 )
+
+
+READY = "none"
+"""`KernelIR.pipeline` of ready bitcode: it is counted as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.compiler.kernel_ir import READY
 from gpusim.compiler.limits import how_to_raise
 from gpusim.count.arguments import bind_arguments
 from gpusim.count.faults import describe
@@ -34,6 +35,7 @@ from gpusim.errors import CountError, located
 if TYPE_CHECKING:
     from gpusim.compiler.kernel_ir import KernelIR
     from gpusim.count.memory import Memory
+    from gpusim.count.plan import Plan
     from gpusim.lower.job import Job
 
 _ALIGNED = 128
@@ -48,6 +50,10 @@ _NO_WORDS = np.empty(0, np.int64)
 
 _rows: dict[tuple[object, ...], npt.NDArray[np.int64]] = {}
 """Rows of slices by everything that they depend on."""
+_collapsed_tables: dict[
+    tuple[object, ...], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+] = {}
+"""Classes and runs of slices that no box shape fits, likewise."""
 
 
 def _check_shape(job: Job, limits: Limits, where: str) -> None:
@@ -231,7 +237,8 @@ class _Request:
         session = current_session()
         key, meta, compile_seconds = session.load(self.kernel, variant, self.limits, self.label)
         _check_memory(meta, self.job, self.limits, self.label)
-        session.map(self.memory, self.label)
+        if not variant.startswith("slice"):
+            session.map(self.memory, self.label)
         request = {
             "op": "run",
             "kernel": key,
@@ -312,21 +319,28 @@ class _Request:
     def slice(self, proof: LaunchProof) -> WorkCount:
         """Run one work-item for each box of the NDRange, without memory."""
         started = time.perf_counter()
-        self._defer(proof)
         compile_seconds = 0.0
+        if self.kernel.pipeline == READY:
+            # Counts may need no run, but what nobody compiled here may still be refused.
+            compile_seconds = current_session().load(
+                self.kernel, f"slice/{_ALIGNED}", self.limits, self.label
+            )[2]
         if proof.tables is not None:
             classes = np.array(proof.tables.classes, np.int64)
             runs = runs_of(proof.tables.ids, proof.group_runs)
         elif proof.axes is not None:
             points = cell_points(proof.axes)
-            rows, compile_seconds = self._cell_rows(proof, points)
+            rows, seconds = self._cell_rows(proof, points)
+            compile_seconds += seconds
             found = tables(proof.axes, rows.tolist())
             classes = np.array(found.classes, np.int64)
             runs = runs_of(found.ids, tuple(axis.group_runs for axis in proof.axes))
         else:
-            classes, runs, compile_seconds = self._collapsed(proof)
-        seconds = time.perf_counter() - started - compile_seconds
-        return self._count(classes, runs, "slice", "proven", compile_seconds, seconds)
+            classes, runs, seconds = self._collapsed(proof)
+            compile_seconds += seconds
+        self._defer(proof)
+        elapsed = time.perf_counter() - started - compile_seconds
+        return self._count(classes, runs, "slice", "proven", compile_seconds, elapsed)
 
     def _cell_rows(
         self, proof: LaunchProof, points: list[tuple[int, ...]]
@@ -334,8 +348,7 @@ class _Request:
         """Return one row per point, from memory where an equal launch was counted before."""
         plan = proof.plan
         inputs = (
-            self.kernel.key or self.kernel.text,
-            tuple(self.arguments[number][1] for number in sorted(plan.control_arguments)),
+            *self._control_values(plan),
             tuple(self.sizes[3:]) if plan.control_sizes or plan.control_dimensions else (),
             tuple(points) if plan.control_dimensions else (),
         )
@@ -351,16 +364,29 @@ class _Request:
         _rows[inputs] = rows
         return rows, compile_seconds
 
+    def _control_values(self, plan: Plan) -> tuple[object, ...]:
+        """Return the kernel and the values of the arguments that its branches depend on."""
+        values = tuple(self.arguments[number][1] for number in sorted(plan.control_arguments))
+        return (self.kernel.key or self.kernel.text, values)
+
     def _collapsed(
         self, proof: LaunchProof
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float]:
         """Run all work-items along the axes that branches depend on, one along the others."""
         groups, local = collapsed_shape(proof.plan, self.sizes)
         shape = [*groups, *self.sizes[3:]]
-        head, body, compile_seconds = self._ask(
-            f"slice/{_ALIGNED}", {"shape": shape, "loop": local}
-        )
-        classes, runs = _tables(head, body)
+        inputs = (*self._control_values(proof.plan), tuple(shape), tuple(local))
+        found, compile_seconds = _collapsed_tables.get(inputs), 0.0
+        if found is None:
+            head, body, compile_seconds = self._ask(
+                f"slice/{_ALIGNED}", {"shape": shape, "loop": local}
+            )
+            found = _tables(head, body)
+            if len(_collapsed_tables) >= _MAX_REMEMBERED:
+                _collapsed_tables.clear()
+            if found[0].size + found[1].size <= _MAX_REMEMBERED:
+                _collapsed_tables[inputs] = found
+        classes, runs = found
         scale = self.job.group_items // (local[0] * local[1] * local[2])
         return classes * scale, expand_runs(runs, groups, self.sizes[:3]), compile_seconds
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from gpusim.count.intervals import RawForm
 from gpusim.count.plan import Branch, Leaf, Tree
 from gpusim.count.prover import Prover
+from gpusim.count.ranges import shifts_above
 from gpusim.count.recording import equal
 
 
@@ -132,6 +133,8 @@ class _Path:
         if leaf.form < 0 or not self._prover.holds(leaf.needs):
             raise NoClosedFormError
         form: RawForm = self._prover.expand(self._prover.forms[leaf.form])
+        if len(form[1]) == 1 and self._prover.shifted(form[1][0][0], loop) is not None:
+            return self._shifts(form, loop, is_equality=leaf.is_equality, goes_on=goes_on) + 1
         if len(form[1]) != 1 or form[1][0][0] != self._plan.loop_atoms[loop]:
             raise NoClosedFormError
         first, step = form[0], form[1][0][1]
@@ -147,3 +150,27 @@ class _Path:
         if step > 0:
             raise NoClosedFormError
         return 1 if first < 0 else first // -step + 2
+
+    def _shifts(self, form: RawForm, loop: int, *, is_equality: bool, goes_on: bool) -> int:
+        """Return how often a loop goes on by a test of a variable that is halved or doubled."""
+        rest, ((quotient, factor),) = form
+        prover = self._prover
+        found = prover.shifted(quotient, loop)
+        if found is None:
+            raise NoClosedFormError
+        record, divisor = self._plan.atoms[found[0]], found[1]
+        first = prover.expand(prover.forms[record.first])
+        if first[1] or not prover.holds(record.needs):
+            raise NoClosedFormError
+        if is_equality:
+            if goes_on or record.shift > 0 or not equal(rest, 0):
+                raise NoClosedFormError
+            return shifts_above(first[0], divisor, -record.shift)
+        if not goes_on:
+            # rest + factor * variable >= 0, as -rest - factor * variable - 1 < 0.
+            rest, factor = -rest - 1, -factor
+        if record.shift < 0 and factor < 0 and rest >= 0:
+            return shifts_above(first[0], (rest // -factor + 1) * divisor, -record.shift)
+        if record.shift > 0 and divisor == 1 and factor > 0 and first[0] > 0:
+            return shifts_above((-rest - 1) // factor, first[0], record.shift)
+        raise NoClosedFormError

@@ -20,7 +20,7 @@ from gpusim.count.half_helpers import HALF_HELPERS, HALF_SYMBOLS
 from gpusim.count.maths import libm_symbols
 from gpusim.errors import CountError
 
-VERSION = "8"
+VERSION = "10"
 """Raise when the instrumentation changes: part of every object file's key."""
 
 _names = itertools.count()
@@ -72,7 +72,8 @@ def compile_object(text: str) -> bytes:
         module = llvm.parse_assembly(text)
         module.verify()
     except RuntimeError as error:
-        raise CountError(f"the instrumented kernel is not valid IR: {error}") from None
+        reason = " ".join(str(error).split())[:300]
+        raise CountError(f"the instrumented kernel is not valid IR: {reason}") from None
     module.triple = triple
     module.data_layout = str(machine.target_data)
     options = llvm.create_pipeline_tuning_options(speed_level=3)

@@ -64,6 +64,8 @@ class Atom:
     """Of a phi: form of its value on entry."""
     step: int = -1
     """Of a phi: form of what an iteration adds; -1 = irregular."""
+    shift: int = 0
+    """Of a phi that an iteration halves (-1), quarters (-2).. or doubles (1).."""
     block: int = 0
     """Where it is defined."""
     operation: str = ""
@@ -150,6 +152,8 @@ class Plan:
     """Whether branches depend on the NDRange's sizes."""
     control_dimensions: frozenset[int] = frozenset()
     """Dimensions whose ids branches depend on."""
+    group_dimensions: frozenset[int] = frozenset()
+    """Those of them in which it is not the local id alone."""
     root_bytes: dict[str, int] = field(default_factory=dict)
     """Of variables and private arrays."""
     written_parameters: frozenset[int] = frozenset()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from gpusim.compiler.kernel_ir import BLOCK, KernelIR
+from gpusim.compiler.kernel_ir import BLOCK, CONSTANT, PARAMETER, KernelIR
 from gpusim.compiler.layout import end_of_type, size_and_align
 from gpusim.count.conditions import Conditions, dimensions_of, leaves_of
-from gpusim.count.dataflow import MEMORY, SIZES, KernelFlow
+from gpusim.count.dataflow import MEMORY, SIZES, Instruction, KernelFlow
 from gpusim.count.forms import UnknownFormError
 from gpusim.count.plan import Atom, Branch, Fact, Obligation, Plan
 from gpusim.count.value_forms import ValueForms
@@ -53,6 +53,9 @@ class Planner:
         )
         plan.control_sizes = SIZES in control
         plan.control_dimensions = dimensions_of(control)
+        plan.group_dimensions = dimensions_of(
+            frozenset(name for name in control if not name.startswith("lid"))
+        )
         body = [
             *self.forms.emit.lines,
             "return ("
@@ -77,11 +80,28 @@ class Planner:
         for instruction in flow.instructions:
             if instruction.opcode == "call" and "image" in instruction.callee:
                 return "accesses images"
+            if instruction.opcode == "call" and self._takes_pointer(instruction):
+                return "calls a function that accesses memory"
             if instruction.callee.startswith(_BARRIERS) and not self._is_uniform_block(
                 instruction.block
             ):
                 return "a barrier under a condition that may differ between work-items"
         return ""
+
+    def _takes_pointer(self, call: Instruction) -> bool:
+        """Whether a call may access memory; printf, which gets its format, does not count."""
+        if call.callee == "printf":
+            return False
+        instructions, parameters = self.flow.instructions, self.kernel.parameters
+        for code, text in zip(call.operands, call.texts, strict=True):
+            if code >= 0 and "ptr" in instructions[code].type:
+                return True
+            if code == CONSTANT and text.startswith("@"):
+                return True
+            is_parameter = BLOCK < code <= PARAMETER
+            if is_parameter and parameters[PARAMETER - code].kind in ("buffer", "local"):
+                return True
+        return False
 
     def _is_uniform_block(self, block: int) -> bool:
         """Whether all work-items of a group execute a block equally often.

@@ -23,6 +23,16 @@ _WIDTH = 3
 _MAX_FACTS = 24
 
 
+_HIGHEST = (1 << 63) - 1
+
+
+def shifts_above(high: int, low: int, bits: int) -> int:
+    """Return for how many k = 0, 1.. ``high >> k * bits`` is at least `low`, which is positive."""
+    if high < low:
+        return 0
+    return ((high // low).bit_length() - 1) // bits + 1
+
+
 class Ranges:
     """Answers questions about one launch."""
 
@@ -104,6 +114,10 @@ class Ranges:
         ]
         self._irregular.difference_update(variables)
         self._busy.add(loop)
+        for atom in variables:
+            # What is halved is bounded whatever the number of iterations, which follows from it.
+            if self.plan.atoms[atom].shift < 0:
+                self._atom_ranges[atom] = self._shifted_range(atom, tests)
         while True:
             self._atom_ranges[counter] = self._count_range(loop, tests)
             for atom in variables:
@@ -188,6 +202,8 @@ class Ranges:
                 continue
             dividend, divisor = (self.forms[operand] for operand in record.operands)
             d = divisor[0]
+            if not self.holds(record.needs):
+                continue
             if d > 0 and all(equal(c % d, 0) for c in (dividend[0], *(c for _, c in dividend[1]))):
                 exact = (dividend[0] // d, tuple((a, c // d) for a, c in dividend[1]))
                 form = combine(form, exact, coefficient, drop=atom)
@@ -216,6 +232,7 @@ class Ranges:
         best = UNBOUNDED
         counter = self.plan.loop_atoms[loop]
         for test in tests:
+            best = lesser(best, self._shifts(loop, test))
             form = self.expand(self.forms[test.form])
             factor = next((c for atom, c in form[1] if atom == counter), 0)
             if not factor:
@@ -228,6 +245,45 @@ class Ranges:
                 # It goes on while rest + factor * k <= 0.
                 best = lesser(best, max(0, -low // factor + 1))
         return (0, best)
+
+    def _shifts(self, loop: int, test: Fact) -> int:
+        """Return how often a test on a variable that is halved or doubled can hold."""
+        form = self.forms[test.form]
+        for atom, factor in form[1]:
+            found = self.shifted(atom, loop)
+            if found is None or found[0] in self._irregular:
+                continue
+            record, divisor = self.plan.atoms[found[0]], found[1]
+            low, high = self._range_at(self.forms[record.first], self._entry_block(loop))
+            rest = self.box_range((form[0], tuple(t for t in form[1] if t[0] != atom)))[0]
+            if rest <= -UNBOUNDED:
+                continue
+            if record.shift < 0:
+                # It goes on while the variable is at least `least`.
+                least = -(rest // factor) if factor < 0 else 0
+                if test.is_not_equal:
+                    least = int(len(form[1]) == 1 and equal(form[0], 0))
+                if at_most(1, least) and at_most(high, _HIGHEST):
+                    return shifts_above(high, least * divisor, -record.shift)
+            elif divisor == 1 and factor > 0 and not test.is_not_equal and at_most(1, low):
+                return shifts_above(-rest // factor, low, record.shift)
+        return UNBOUNDED
+
+    def shifted(self, atom: int, loop: int) -> tuple[int, int] | None:
+        """Return a variable of a loop that is halved or doubled, and what it is divided by.
+
+        None where the atom is not the quotient of such a variable and a number from 1 up.
+        """
+        record, divisor = self.plan.atoms[atom], 1
+        if record.operation == "div":
+            (const, terms), by = (self.forms[operand] for operand in record.operands)
+            is_plain = len(terms) == 1 and terms[0][1] == 1 and const == 0 and not by[1]
+            if not is_plain or not at_most(1, by[0]) or not self.holds(record.needs):
+                return None
+            atom, divisor = terms[0][0], by[0]
+            record = self.plan.atoms[atom]
+        is_shifted = record.kind == "phi" and record.loop == loop and record.shift != 0
+        return (atom, divisor) if is_shifted else None
 
     @staticmethod
     def _until_equal(factor: int, low: int, high: int) -> int:
@@ -243,6 +299,8 @@ class Ranges:
 
     def _phi_range(self, atom: int, tests: list[Fact]) -> Range:
         record = self.plan.atoms[atom]
+        if record.shift:
+            return self._shifted_range(atom, tests)
         step = self._step(atom)
         if step is None:
             return (-UNBOUNDED, UNBOUNDED)
@@ -263,6 +321,21 @@ class Ranges:
             elif factor < 0 and step < 0 and rest[0] > -UNBOUNDED:
                 low = greater(low, min(first[0], -(-rest[0] // -factor) + step))
         return (low, high)
+
+    def _shifted_range(self, atom: int, tests: list[Fact]) -> Range:
+        """Return the range of a variable that is halved or doubled and starts at 0 or above."""
+        record = self.plan.atoms[atom]
+        low, high = self._range_at(self.forms[record.first], self._entry_block(record.loop))
+        if record.shift < 0:
+            return (0, high)
+        top = UNBOUNDED
+        for test in tests:
+            form = self.forms[test.form]
+            factor = next((c for a, c in form[1] if a == atom), 0)
+            rest = self.box_range((form[0], tuple(t for t in form[1] if t[0] != atom)))[0]
+            if factor > 0 and not test.is_not_equal and rest > -UNBOUNDED:
+                top = lesser(top, -rest // factor)
+        return (low, max(high, top << record.shift))
 
     def _entry_block(self, loop: int) -> int:
         """Return the block before a loop, whose facts hold for what loop variables start with."""

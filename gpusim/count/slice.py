@@ -174,8 +174,10 @@ def collapsed_shape(plan: Plan, sizes: list[int]) -> tuple[list[int], list[int]]
     """Return (groups, local ids) to run per dimension: one where no branch depends on the ids."""
     groups, local = list(sizes[:3]), list(sizes[3:6])
     for d in range(3):
+        if d not in plan.group_dimensions:
+            groups[d] = 1
         if d not in plan.control_dimensions:
-            groups[d] = local[d] = 1
+            local[d] = 1
     return groups, local
 
 

@@ -75,6 +75,9 @@ class ValueForms:
             if low <= value.form.const <= high:
                 return value.needs
             raise UnknownFormError
+        return self._new_fit(value, low, high, block)
+
+    def _new_fit(self, value: Value, low: int, high: int, block: int) -> frozenset[int]:
         fit = Fit(self.form_id(value.form), low, high, block)
         number = self._fits.setdefault(fit, len(self._fits))
         if number == len(self.plan.fits):
@@ -281,6 +284,9 @@ class ValueForms:
                 steps = [self._plain(instruction, place) for place in latches]
             except UnknownFormError:
                 continue
+            if len(latches) == 1 and (shift := self._shift(instruction, latches[0])):
+                self._close_shifted(number, instruction, first, shift)
+                continue
             me = Form(0, ((number, 1),))
             changes = {self.emit.subtract(step.form, me) for step in steps}
             atom.first = self.form_id(first.form)
@@ -289,6 +295,33 @@ class ValueForms:
                 change = changes.pop()
                 if not any(self.varies_in(a, atom.loop) for a, _ in change.terms):
                     atom.step = self.form_id(change)
+
+    def _shift(self, phi: Instruction, latch: int) -> int:
+        """Return by how many bits an iteration shifts a loop variable up; 0 = it does not."""
+        code = phi.operands[latch]
+        if code < 0:
+            return 0
+        step = self.flow.instructions[code]
+        is_shift = step.opcode in ("shl", "lshr", "ashr") and step.operands[0] == phi.index
+        if not is_shift or not step.texts[1].isdigit() or not 0 < int(step.texts[1]) < step.bits:
+            return 0
+        return int(step.texts[1]) if step.opcode == "shl" else -int(step.texts[1])
+
+    def _close_shifted(self, number: int, phi: Instruction, first: Value, shift: int) -> None:
+        """Note a loop variable that is shifted; its words equal its values where no bit is lost.
+
+        So it is while it is neither negative nor above half of the words: in the beginning, and
+        when it grows after each shift.
+        """
+        atom = self.plan.atoms[number]
+        loop = self.kernel.loops[atom.loop]
+        top = (1 << (phi.bits - 1)) - 1
+        entry = next(block for _, block in self.incoming(phi) if block not in loop.latches)
+        atom.first, atom.shift = self.form_id(first.form), shift
+        atom.needs = self._new_fit(first, 0, top, entry)
+        if shift > 0:
+            grown = Value(Form(0, ((number, 1 << shift),)))
+            atom.needs |= self._new_fit(grown, 0, top, loop.latches[0])
 
     def _plain(self, instruction: Instruction, place: int) -> Value:
         if instruction.type.startswith("ptr"):

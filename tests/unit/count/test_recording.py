@@ -88,6 +88,7 @@ KERNELS = {
     "early exit": "if (q > 3) return; for (int i = 0; i != p; ++i) a[i] = x;",
     "groups": "if (get_group_id(0) == q) a[x] = 1; else for (int i = 0; i < r; ++i) a[x] -= i;",
     "quotient": "a[x / 4 * 4 + x % 4] = 2; for (int i = p; i < q + r; i += 2) a[i & 7] += i;",
+    "shifts": "for (int i = p; i > q; i >>= 1) a[x] += i; for (int i = 1; i < r; i *= 4) a[i] = x;",
     "do": "int i = 0; do { a[x] += i; i += q; } while (i < p);",
     "nested exit": "for (int i = 0; i < p; ++i) { if (q < 2) break; a[i] = i; }",
     "switch": "switch (q) { case 0: a[x] = 1; break; case 3: a[x] = 4; case 4: a[0] = y; }",

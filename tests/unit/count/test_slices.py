@@ -57,6 +57,9 @@ REFUSED = {
     "out of bounds in one corner": "if (get_global_id(0) != 14) a[get_global_id(0) + 1] = 0;",
     "barrier that some items miss": "if (get_local_id(0)) barrier(1); a[0] = 1;",
     "endless": "uint i = n; while (i != 3) i += 2; a[0] = i;",
+    "halved from outside": "for (int s = n * 8; s > 0; s >>= 1) a[s] = 1;",
+    "halved without end": "for (int s = n; s >= 0; s >>= 1) a[s] = 1;",
+    "doubled into the sign": "for (int s = n; s != 64; s *= 4) a[s & 15] = 1;",
     "wraps around": "for (int i = 0; i < 16; ++i) a[(i * 1000000007) >> n] = 1;",
 }
 
@@ -77,6 +80,12 @@ ALLOWED = {
     "down": "for (int i = 15; i >= 0; --i) a[i] = i;",
     "pointer": "__global int *p = a; for (int i = 0; i < 8; ++i, p += 2) *p = i;",
     "masked value": "a[a[0] & 15] += 1;",
+    "halved": "for (int s = n * 7; s > 0; s >>= 1) a[s] = 1;",
+    "doubled": "for (int s = 1; s < n * 8; s *= 2) a[s] = 1;",
+    "tree": (
+        "const uint l = get_local_id(0); for (uint s = get_local_size(0) / 2; s > 0; s /= 2)"
+        " { if (l < s) a[l] += a[l + s]; barrier(1); }"
+    ),
     "guard on the sum": "const int i = get_global_id(0) * n; if (i + 3 < 16) a[i + 3] = 1;",
 }
 
