@@ -9,6 +9,8 @@ import pytest
 
 from gpusim.library.plan import PlanOptions, plan_layer
 from gpusim.network.layers import Layer, LayerKind
+from gpusim.pipeline import replay
+from gpusim.validation.kernel_records import read_kernel_records
 from tests.conftest import need, shared_dir
 
 _DTYPES = {"float32": "f32", "float16": "f16"}
@@ -70,3 +72,29 @@ def test_every_record_has_the_launches_of_its_plan(name, records):
             assert got == record["launches"], record["line"]
             seen += 1
     assert seen == records
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("line", [67, 236, 353])
+def test_our_kernels_make_the_memory_accesses_of_the_recorded_text(line):
+    path = shared_dir() / "measured" / "mali_v0.06_kernels.jsonl.gz"
+    need(path.exists(), f"{path.name} beside the checkout")
+    with gzip.open(path, "rt") as lines:
+        record = next(entry for entry in map(json.loads, lines) if entry["line"] == line)
+    (recorded,) = [entry for entry in read_kernel_records(path) if entry.line == line]
+    workload = record["record"]["input"][2]
+    options = PlanOptions(
+        target="mali-t860",
+        layout="nchw",
+        dtype=_DTYPES[workload[0][2]],
+        tuning_log=str(path),
+    )
+    (plan,) = plan_layer("tvm", layer_of(record["task"], workload), options)
+    accesses = [
+        [
+            sum(job.memory_instructions for job in launch.jobs)
+            for launch in replay(trace, "mali-t860", fidelity="analytic").launches
+        ]
+        for trace in (recorded.trace, plan.trace)
+    ]
+    assert accesses[0] == accesses[1]
