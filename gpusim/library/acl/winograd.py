@@ -123,7 +123,7 @@ def _add_filter(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
         plan.target.default_hint,
         Binding(
             source="winograd.cl",
-            macros="-DFILTER "
+            macros="-DTRANSFORM_FILTER "
             + _options(name, form, CHANNELS=channels)
             + (" -DNHWC" if plan.is_nhwc else ""),
             arguments=("weights", "transformed weights", target.row, target.plane),
@@ -165,7 +165,7 @@ def _add_input(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
         (1, 1, 8),
         Binding(
             source="winograd.cl",
-            macros="-DINPUT "
+            macros="-DTRANSFORM_INPUT "
             + _options(
                 name, form, SRC_W=layer.in_width, SRC_H=layer.in_height, CHANNELS=channels,
                 PAD=pad, TILES_X=tiles_x, TILES_Y=tiles_y, STEP_Z=step_z,
@@ -186,14 +186,11 @@ def _add_output(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
     width, height = tiles_x * form.tile[0], tiles_y * form.tile[1]
     if plan.is_nhwc:
         output = Tensor(dims=(n, out_w, out_h, batch), bottom=width - out_w)
-        output = Tensor(
-            dims=output.dims, bottom=output.bottom, tail=(height - out_h) * output.plane
-        )
     else:
         output = Tensor(dims=(out_w, out_h, n, batch), right=width - out_w, bottom=height - out_h)
     plan.tensors["output"] = output
     name = _name("output", form, plan.options.layout)
-    options = "-DOUTPUT " + _options(name, form, TILES_X=tiles_x, OUT_H=out_h)
+    options = "-DTRANSFORM_OUTPUT " + _options(name, form, TILES_X=tiles_x, OUT_H=out_h)
     options += (" -DNHWC" if plan.is_nhwc else "") + (" -DHAS_BIAS" if plan.options.bias else "")
     for image in range(batch):
         plan.add(
