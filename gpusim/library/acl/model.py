@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from gpusim.errors import GpusimError, located
 from gpusim.library.acl.binding import Tensor, source_text
 from gpusim.library.acl.method import add_layer
@@ -93,7 +91,8 @@ def _plan(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLaye
             global_size=step.global_size,
             local_size=step.local_size,
             arguments=[
-                buffers[a] if isinstance(a, str) else np.int32(a) for a in binding.arguments
+                buffers[a] if isinstance(a, str) else a.to_bytes(4, "little", signed=True)
+                for a in binding.arguments
             ],
         )
     _check_sizes(layer, launches)
