@@ -44,6 +44,7 @@ def replay(
     fidelity: str = "wave",
     options: SimulationOptions | None = None,
     limits: Limits | None = None,
+    sass: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Report:
     """Replay a trace on a device model.
@@ -60,6 +61,8 @@ def replay(
         Clock and starting state.
     limits : Limits, optional
         What a kernel may use while it is counted.
+    sass : bool
+        Take instructions and registers of Jetson kernels from ptxas.
     on_progress : callable, optional
         Called with (launches done, launches in all).
 
@@ -78,7 +81,7 @@ def replay(
 
     trace = trace if isinstance(trace, Trace) else load_trace(trace)
     device = device if isinstance(device, DeviceSpec) else load_device(device)
-    works, failures = prepare(trace, device, limits=limits, on_progress=on_progress)
+    works, failures = prepare(trace, device, limits=limits, sass=sass, on_progress=on_progress)
     timeline = simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options)
     return summarise(Path(trace.name).name, device, works, timeline, failures)
 
@@ -88,6 +91,7 @@ def prepare(
     device: DeviceSpec,
     *,
     limits: Limits | None = None,
+    sass: bool = False,
     on_progress: OnProgress | None = None,
 ) -> tuple[list[LaunchWork], list[Failure]]:
     """Lower, compile, count and cost every launch of a trace, in order.
@@ -105,6 +109,7 @@ def prepare(
     from gpusim.report.report import Failure
 
     stage = _Stages.of(trace, device, limits)
+    stage.sass = sass
     works: list[LaunchWork] = []
     failures: list[Failure] = []
     steps: list[Command | Launch] = [*trace.commands, *trace.launches]
@@ -144,6 +149,7 @@ class _Stages:
     kernels: dict[tuple[int, str], KernelIR] = field(default_factory=dict)
     costs: dict[str, KernelCost] = field(default_factory=dict)
     slices: dict[tuple[object, ...], WorkCount] = field(default_factory=dict)
+    sass: bool = False
 
     @classmethod
     def of(cls, trace: Trace, device: DeviceSpec, limits: Limits | None) -> _Stages:
@@ -162,6 +168,7 @@ class _Stages:
     def work(self, launch: Launch) -> LaunchWork:
         """Return a launch with its jobs, their counts and its cost."""
         from gpusim.isa import cost_kernel
+        from gpusim.isa.sass_compare import sass_cost
         from gpusim.lower import lower_launch
         from gpusim.timing import LaunchWork
 
@@ -175,7 +182,8 @@ class _Stages:
         )
         counts = tuple(self.count(kernel, job, launch) for job in jobs)
         if kernel.key not in self.costs:
-            self.costs[kernel.key] = cost_kernel(kernel, self.device.isa)
+            estimate = sass_cost if self.sass else cost_kernel
+            self.costs[kernel.key] = estimate(kernel, self.device.isa)
         return LaunchWork(launch=launch, jobs=jobs, counts=counts, cost=self.costs[kernel.key])
 
     def kernel(self, launch: Launch) -> KernelIR:

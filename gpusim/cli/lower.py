@@ -12,6 +12,7 @@ from gpusim.cli.output import JsonOption, print_json, print_table
 if TYPE_CHECKING:
     from gpusim.device.spec import DeviceSpec
     from gpusim.isa import LoweredKernel
+    from gpusim.isa.sass_compare import Comparison
 
 _MAX_SOURCE = 72
 
@@ -32,6 +33,9 @@ def lower_command(
         None, help="Local size X, X,Y or X,Y,Z: whole work-groups that fit a core."
     ),
     device: str | None = typer.Option(None, help="Take pipes and thread limits from this model."),
+    sass: bool = typer.Option(
+        False, "--sass", help="Compare with the machine code of ptxas (Maxwell, Pascal)."
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Show issue costs of a kernel by loop and source line, its registers and its bound."""
@@ -39,6 +43,7 @@ def lower_command(
     from gpusim.device import load_device
     from gpusim.errors import CompileError, LowerError, located
     from gpusim.isa import lower_kernel
+    from gpusim.isa.sass_compare import compare
     from gpusim.isa.summary import as_dict
 
     try:
@@ -49,17 +54,26 @@ def lower_command(
     if isa is None and spec is None:
         raise LowerError(located("lower", "no target", expected="--isa or --device"))
     family = isa if isa is not None or spec is None else spec.isa
-    lowered = lower_kernel(
-        compile_kernel(source, kernel, build_options, where=str(file)), str(family)
-    )
+    compiled = compile_kernel(source, kernel, build_options, where=str(file))
+    lowered = lower_kernel(compiled, str(family))
     pipes = int(spec.core.n_arithmetic_pipes.value) if spec is not None else 1
     rate = float(spec.core.load_store_per_cycle.value) if spec is not None else 1.0
     result = as_dict(lowered, pipes, rate)
     result["threads_per_core"] = _threads(lowered, spec, _size(local))
+    comparison = compare(compiled, str(family)) if sass else None
+    if comparison is not None:
+        result["sass"] = {
+            "arch": comparison.sass.arch,
+            "registers": comparison.sass.registers,
+            "instructions": comparison.sass.instructions,
+            "loops": [loop.as_dict() for loop in comparison.loops],
+        }
     if as_json:
         print_json(result)
-    else:
-        _print(lowered, result)
+        return
+    _print(lowered, result)
+    if comparison is not None:
+        _print_comparison(comparison)
 
 
 def _size(text: str | None) -> int:
@@ -134,6 +148,27 @@ def _print(lowered: LoweredKernel, result: dict[str, object]) -> None:
         ],
         title="Operations per source line, all blocks once",
         right=">" * (1 + len(columns)),
+    )
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    """Print both sides of each loop; nothing is unrolled on either."""
+    binary = comparison.sass
+    rows = [
+        [
+            f"{'  ' * (loop.depth - 1)}line {loop.line}" if loop.depth else "outside loops",
+            *(f"{number:g}" for number in (loop.ours, loop.sass)),
+            f"{100 * loop.error:+.0f} %",
+            *(f"{number:g}" for number in (loop.ours_messages, loop.sass_messages)),
+        ]
+        for loop in (*comparison.loops, comparison.outside)
+    ]
+    print_table(
+        ["loop", "instructions", "ptxas", "error", "messages", "ptxas"],
+        rows,
+        title=f"Without unrolling, beside ptxas for {binary.arch} "
+        f"({comparison.registers} registers, ptxas {binary.registers})",
+        right=" >>>>>",
     )
 
 

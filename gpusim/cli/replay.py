@@ -31,6 +31,9 @@ def replay_command(
     table: list[Path] = typer.Option(
         [], "--table", "-o", help="Write the long table (.parquet or .csv); repeat for both."
     ),
+    sass: bool = typer.Option(
+        False, "--sass", help="Take instructions and registers of Jetson kernels from ptxas."
+    ),
     limit: list[str] = LimitOption,
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
@@ -57,7 +60,14 @@ def replay_command(
     for name in device:
         with progress(f"replay on {name}") as update:
             reports.append(
-                replay(opened, name, fidelity=fidelity, limits=limits, on_progress=update)
+                replay(
+                    opened,
+                    name,
+                    fidelity=fidelity,
+                    limits=limits,
+                    sass=sass,
+                    on_progress=update,
+                )
             )
     if perfetto:
         write_perfetto(reports[0], perfetto)

@@ -75,6 +75,11 @@ def _answer(head: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes
     try:
         if head["task"] == "list":
             return _list_kernels(payload, head["where"])
+        if head["task"] == "ptx":
+            from gpusim.compiler.ptx import emit_ptx
+
+            text = payload.decode("utf-8", "replace")
+            return {}, emit_ptx(text, head["kernel"], head["arch"], where=head["where"]).encode()
         return _compile(payload, head)
     except CompileError as error:
         return {"error": str(error)}, b""

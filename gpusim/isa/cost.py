@@ -45,6 +45,8 @@ class KernelCost:
     """Work-items resident on a core by registers alone, 0 = not known."""
     spills: int = 0
     """Spill stores and reloads in the code."""
+    notes: tuple[str, ...] = ()
+    """What the costs do not rest on although it was asked for, in plain words."""
 
 
 def cost_kernel(kernel: KernelIR, isa: str) -> KernelCost:

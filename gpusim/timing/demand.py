@@ -164,7 +164,7 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
             flushed_bytes=moved.flushed_bytes,
             tlb_misses=round(traffic.tlb_misses),
         ),
-        notes=(resident.note,) if resident.note else (),
+        notes=(*((resident.note,) if resident.note else ()), *cost.notes),
     )
 
 
