@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.device import DeviceSpec, load_device
-from gpusim.errors import CompileError, GpusimError, located
+from gpusim.errors import GpusimError
 from gpusim.trace import Trace, load_trace
 from gpusim.trace.records import Argument, Command, CommandKind, Launch
 
 if TYPE_CHECKING:
-    from gpusim.compiler.compile import Program
     from gpusim.compiler.kernel_ir import KernelIR
+    from gpusim.compiler.trace_programs import TracePrograms
     from gpusim.count.limits import Limits
     from gpusim.count.memory import Memory
     from gpusim.count.work_count import WorkCount
@@ -81,7 +81,9 @@ def replay(
 
     trace = trace if isinstance(trace, Trace) else load_trace(trace)
     device = device if isinstance(device, DeviceSpec) else load_device(device)
-    works, failures = prepare(trace, device, limits=limits, sass=sass, on_progress=on_progress)
+    works, failures = prepare(
+        trace, device, limits=limits, sass=sass, on_progress=on_progress
+    )
     timeline = simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options)
     return summarise(Path(trace.name).name, device, works, timeline, failures)
 
@@ -114,6 +116,9 @@ def prepare(
     failures: list[Failure] = []
     steps: list[Command | Launch] = [*trace.commands, *trace.launches]
     steps.sort(key=lambda step: step.seq)
+    stage.programs.compile(
+        (step.program, step.kernel) for step in trace.launches if _does_something(step)
+    )
     done = 0
     for step in steps:
         if isinstance(step, Command):
@@ -124,8 +129,7 @@ def prepare(
                     Failure(launch=-1, kernel=step.name or step.kind.value, reason=str(error))
                 )
             continue
-        # A launch that the runtime refused never ran; one of no work-items does nothing.
-        if step.result_code == 0 and 0 not in step.global_size:
+        if _does_something(step):
             try:
                 works.append(stage.work(step))
             except GpusimError as error:
@@ -134,6 +138,11 @@ def prepare(
         if on_progress is not None:
             on_progress(done, len(trace.launches))
     return works, failures
+
+
+def _does_something(launch: Launch) -> bool:
+    """Whether a launch ran: the runtime refused others, or they have no work-items."""
+    return launch.result_code == 0 and 0 not in launch.global_size
 
 
 @dataclass(slots=True)
@@ -145,14 +154,14 @@ class _Stages:
     limits: Limits | None
     memory: Memory
     addresses: object
-    programs: dict[int, Program] = field(default_factory=dict)
-    kernels: dict[tuple[int, str], KernelIR] = field(default_factory=dict)
+    programs: TracePrograms
     costs: dict[str, KernelCost] = field(default_factory=dict)
-    slices: dict[tuple[object, ...], WorkCount] = field(default_factory=dict)
     sass: bool = False
+    slices: dict[tuple[object, ...], WorkCount] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trace: Trace, device: DeviceSpec, limits: Limits | None) -> _Stages:
+        from gpusim.compiler.trace_programs import TracePrograms
         from gpusim.count.limits import Limits
         from gpusim.count.memory import Memory
         from gpusim.lower import AddressMap
@@ -163,6 +172,7 @@ class _Stages:
             limits=limits,
             memory=Memory.from_trace(trace, (limits or Limits()).memory_bytes),
             addresses=AddressMap.from_trace(trace, device),
+            programs=TracePrograms(trace, limits),
         )
 
     def work(self, launch: Launch) -> LaunchWork:
@@ -188,31 +198,7 @@ class _Stages:
 
     def kernel(self, launch: Launch) -> KernelIR:
         """Return the launch's kernel in normalised form."""
-        key = (launch.program, launch.kernel)
-        if key not in self.kernels:
-            self.kernels[key] = self.program(launch.program).kernel(launch.kernel)
-        return self.kernels[key]
-
-    def program(self, number: int) -> Program:
-        """Return a program of the trace, compiled."""
-        from gpusim.compiler import compile_program
-
-        if number not in self.programs:
-            record = self.trace.programs[number]
-            where = f"{self.trace.name}: program {number}"
-            if record.kind != "source" or record.blob is None:
-                raise CompileError(
-                    located(where, "no OpenCL C to compile", expected="source", found=record.kind)
-                )
-            headers = {
-                name: self.trace.read_blob(blob).decode("utf-8", "replace")
-                for name, blob in record.headers
-            }
-            text = self.trace.read_blob(record.blob).decode("utf-8", "replace")
-            self.programs[number] = compile_program(
-                text, record.build_options, headers, where=where, limits=self.limits
-            )
-        return self.programs[number]
+        return self.programs.kernel(launch.program, launch.kernel)
 
     def count(self, kernel: KernelIR, job: Job, launch: Launch) -> WorkCount:
         """Count a job; equal ones whose contents don't matter share one WorkCount.
