@@ -279,8 +279,14 @@ class _Request:
         count = self._count(classes, runs, "full", policy, compile_seconds, head["seconds"])
         return replace(count, cpu_seconds=head["cpu_seconds"])
 
-    def warps(self, checks: str, warps: Warps, count: WorkCount | None) -> Sample:
-        """Run sampled groups in lock-step on the buffers as they are, without changing them."""
+    def warps(
+        self,
+        checks: str,
+        warps: Warps,
+        count: WorkCount | None,
+        groups: list[int] | None = None,
+    ) -> Sample:
+        """Run sampled or given groups in lock-step on the buffers, without changing them."""
         if checks != "slice":
             self.memory.settle(self._buffers())
         variant = f"{checks}+lockstep/{self.align}"
@@ -292,7 +298,7 @@ class _Request:
 
         words = warps.stream_words
         memory = current_session().stream(words, self.label)[:words] if words else _NO_WORDS
-        groups = choose_groups(warps, self.kernel, self.job, count)
+        groups = groups or choose_groups(warps, self.kernel, self.job, count)
         return run_groups(warps, groups, self.kernel, self.job, self.arguments, memory, ask)
 
     def keep_written(self) -> dict[int, npt.NDArray[np.uint8]] | None:

@@ -34,15 +34,15 @@ def policy_of_width(warp_width: int) -> str:
     return LOWEST_PC if warp_width in _MALI_WIDTHS else POST_DOMINATOR
 
 
-def _components(graph: Graph, entry: str, members: frozenset[str]) -> list[list[str]]:
+def _components(graph: Graph, entry: str, members: frozenset[str], header: str) -> list[list[str]]:
     """Return the strongly connected parts reachable from `entry`, each before its successors.
 
-    Edges to `entry` are left out, so the body of a loop falls apart into its inner loops. The
+    Edges to `header` are left out, so the body of a loop falls apart into its inner loops. The
     first block of each part is the one it is entered by. (Tarjan's algorithm, without recursion.)
     """
 
     def inner(name: str) -> list[str]:
-        return [t for t in reversed(graph[name]) if t in members and t != entry]
+        return [t for t in reversed(graph[name]) if t in members and t != header]
 
     number = {entry: 0}
     low = {entry: 0}
@@ -88,16 +88,14 @@ def block_order(graph: Graph, entry: str) -> list[str]:
         First block.
     """
     order: list[str] = []
-    pending: list[tuple[str, frozenset[str] | None]] = [(entry, frozenset(graph))]
+    pending = [(entry, frozenset(graph), "")]
     while pending:
-        first, members = pending.pop()
-        if members is None:
+        first, members, header = pending.pop()
+        if len(members) == 1:
             order.append(first)
             continue
-        parts = _components(graph, first, members)
-        for part in reversed(parts):
-            is_loop = len(part) > 1
-            pending.append((part[0], frozenset(part) if is_loop else None))
+        parts = _components(graph, first, members, header)
+        pending += [(part[0], frozenset(part), part[0]) for part in reversed(parts)]
     return order
 
 
