@@ -1,17 +1,27 @@
 """Dispatch models make the launches that the libraries make, launch by launch.
 
-ACL: captures of v19.02 itself, run with the device reported as the GPU named and executed by PoCL
-(``reference/acl-captures.csv`` of the shared files): kernel, global and local size, in order.
+ACL: launches of v19.02 itself, run with the device reported as the GPU named: kernel, global and
+local size, in order.
+
+- ``reference/acl-captures.csv`` of the shared files: executed by PoCL.
+- ``acl_launches.csv`` beside this file: v19.02 as released, linked against an OpenCL library of
+  ours that reports a name (and groups of 256 work-items at most on a Mali-T, else 384) and records
+  enqueues. Layers of all networks, edges of the rules, and random ones; the tuner is the library's
+  static one, or a CLTuner that doesn't tune. An entry of ``prepare`` and ``run`` is a kernel with
+  its global size and, if it isn't NULL, its local size.
 """
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gpusim.errors import GpusimError
+from gpusim.library.acl import launches_of
 from gpusim.library.plan import PlanOptions, plan_layer
 from gpusim.network.layers import Layer, LayerKind
 from gpusim.network.tables import NETWORKS, load_network
@@ -40,19 +50,22 @@ def _captures():
     return runs
 
 
-def _layer(cin, height, width, kernel, stride, pad, cout):
+def _layer(cin, height, width, kernel, stride, pad, cout, **options):
     return Layer(
-        index=0,
-        name="captured",
-        kind=LayerKind.CONVOLUTION,
-        in_channels=int(cin),
-        in_height=int(height),
-        in_width=int(width),
-        out_channels=int(cout),
-        kernel_height=int(kernel),
-        kernel_width=int(kernel),
-        stride=int(stride),
-        pad=int(pad),
+        **{
+            "index": 0,
+            "name": "captured",
+            "kind": LayerKind.CONVOLUTION,
+            "in_channels": int(cin),
+            "in_height": int(height),
+            "in_width": int(width),
+            "out_channels": int(cout),
+            "kernel_height": int(kernel),
+            "kernel_width": int(kernel),
+            "stride": int(stride),
+            "pad": int(pad),
+            **options,
+        }
     )
 
 
@@ -72,6 +85,57 @@ def test_acl_equals_its_captures():
         made = [(launch.kernel, launch.global_size, launch.local_size) for launch in launches]
         assert made == expected, key
         assert plan.method == method
+
+
+KINDS = {
+    "fc": LayerKind.FULLY_CONNECTED,
+    "pool": LayerKind.POOLING,
+    "avgpool": LayerKind.POOLING,
+    "add": LayerKind.ELEMENTWISE,
+}
+RECORDED = Path(__file__).with_name("acl_launches.csv")
+
+
+def _entries(text):
+    for entry in filter(None, text.split(";")):
+        kernel, *sizes = entry.split()
+        numbers = tuple(map(int, sizes))
+        yield kernel, numbers[:3], numbers[3:] or None
+
+
+def _recorded_layer(row):
+    numbers = {name: int(row[name]) for name in ("kh", "kw", "dilation", "groups", "cin")}
+    layer = _layer(
+        row["cin"], row["h"], row["w"], row["kh"], row["stride"], row["pad"], row["cout"],
+        kernel_width=numbers["kw"], dilation=numbers["dilation"], groups=numbers["groups"],
+        kind=KINDS.get(row["method"], LayerKind.CONVOLUTION),
+    )  # fmt: skip
+    return replace(layer, groups=numbers["cin"]) if row["method"] == "dw" else layer
+
+
+def test_acl_equals_the_library_on_every_recorded_layer():
+    with RECORDED.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 1500
+    assert {row["device"] for row in rows} >= {"G71", "G72", "G51", "G52", "G76", "G610", "T628"}
+    for row in rows:
+        method = row["method"] if row["method"] in ("gemm", "direct", "winograd") else ""
+        options = PlanOptions(
+            target=f"mali-{row['device'].lower()}",
+            layout=row["layout"],
+            dtype=row["dtype"],
+            batch=int(row["batch"]),
+            tuner=row["tuner"],
+            bias=row["bias"] == "1",
+        )
+        launches = launches_of(f"acl-{method}" if method else "acl", _recorded_layer(row), options)
+        for phase in ("prepare", "run"):
+            made = [
+                (step.kernel, step.global_size, step.local_size)
+                for step in launches.steps
+                if step.phase == phase
+            ]
+            assert made == list(_entries(row[phase])), row
 
 
 @pytest.mark.parametrize("library", ACL)

@@ -130,17 +130,16 @@ def _add_3x3_permuted(plan: Sequence, layer: Layer, multiplier: int) -> None:
     size, out = (layer.in_width, layer.in_height), (layer.out_width, layer.out_height)
     inner = Sequence(target=plan.target, options=replace(plan.options, layout="nchw"))
     _add_3x3_nchw(inner, layer, multiplier)
-    renamed = {name: f"{name} in NCHW" for name in ("input", "weights", "output")}
-    plan.tensors |= {renamed.get(name, name): t for name, t in inner.tensors.items()}
+    start = len(plan.steps)
+    plan.take_over(inner, {name: f"{name} in NCHW" for name in ("input", "weights", "output")})
+    between = plan.steps[start:]
+    del plan.steps[start:]
     plan.tensors["weights"] = Tensor(dims=(n, 3, 3, 1))
     plan.tensors["input"] = Tensor(dims=(channels, *size, batch))
     plan.tensors["output"] = Tensor(dims=(n, *out, batch))
     _add_permute(plan, Phase.PREPARE, "weights", "weights in NCHW", to_nchw=True)
     _add_permute(plan, Phase.RUN, "input", "input in NCHW", to_nchw=True)
-    for step in inner.steps:
-        named = tuple(renamed.get(a, a) if isinstance(a, str) else a
-                      for a in step.binding.arguments)  # fmt: skip
-        plan.steps.append(replace(step, binding=replace(step.binding, arguments=named)))
+    plan.steps.extend(between)
     _add_permute(plan, Phase.RUN, "output in NCHW", "output", to_nchw=False)
 
 

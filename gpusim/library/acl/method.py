@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpusim.errors import GpusimError, located
 from gpusim.library.acl.depthwise import add_depthwise_convolution, is_depthwise
 from gpusim.library.acl.direct import add_direct_convolution, why_not_direct
@@ -33,8 +35,9 @@ _CONVOLUTIONS = {
 def own_choice(layer: Layer, options: PlanOptions) -> str:
     """Return the method that the library takes for a convolution when nobody asks for one."""
     square = layer.in_width == layer.in_height and layer.kernel_width == layer.kernel_height
-    key = (layer.in_width, layer.kernel_width, layer.in_channels // layer.groups,
-           layer.out_channels, layer.pad)  # fmt: skip
+    key = (
+        layer.in_width, layer.kernel_width, layer.in_channels, layer.out_channels, layer.pad
+    )  # fmt: skip
     is_plain = layer.stride == layer.dilation == 1
     if square and is_plain and options.layout == "nchw" and key in _DIRECT_SHAPES:
         return "direct"
@@ -80,7 +83,18 @@ def add_layer(plan: Sequence, layer: Layer, asked: str) -> str:
     return _add_convolution(plan, layer, asked)
 
 
+def takes_groups_apart(layer: Layer, options: PlanOptions, asked: str) -> bool:
+    """Return whether a grouped convolution becomes one convolution per group.
+
+    Only the matrix product in NCHW knows groups; the library's graph interface splits the rest.
+    """
+    knows_groups = options.layout == "nchw" and asked in ("", "gemm")
+    return layer.groups > 1 and not is_depthwise(layer) and not knows_groups
+
+
 def _add_convolution(plan: Sequence, layer: Layer, asked: str) -> str:
+    if takes_groups_apart(layer, plan.options, asked):
+        return _add_groups(plan, layer, asked)
     refusal = {
         "gemm": "",
         "direct": why_not_direct(layer),
@@ -88,6 +102,22 @@ def _add_convolution(plan: Sequence, layer: Layer, asked: str) -> str:
     }
     method = asked if asked and not refusal[asked] else own_choice(layer, plan.options)
     _CONVOLUTIONS[method](plan, layer)
+    return method
+
+
+def _add_groups(plan: Sequence, layer: Layer, asked: str) -> str:
+    """Enqueue the convolutions of the groups one after the other; tensors are per group."""
+    part = replace(
+        layer,
+        groups=1,
+        in_channels=layer.in_channels // layer.groups,
+        out_channels=layer.out_channels // layer.groups,
+    )
+    method = ""
+    for group in range(layer.groups):
+        inner = Sequence(target=plan.target, options=plan.options)
+        method = _add_convolution(inner, part, asked)
+        plan.take_over(inner, {name: f"{name} of group {group}" for name in inner.tensors})
     return method
 
 

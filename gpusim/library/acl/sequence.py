@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpusim.library.acl.binding import Binding, Tensor
 from gpusim.library.acl.target import Target
@@ -75,6 +75,16 @@ class Sequence:
                 binding=binding,
             )
         )
+
+    def take_over(self, inner: Sequence, names: dict[str, str]) -> None:
+        """Append the steps and tensors of another sequence, tensors renamed."""
+        self.tensors |= {names.get(name, name): tensor for name, tensor in inner.tensors.items()}
+        for step in inner.steps:
+            arguments = tuple(
+                names.get(a, a) if isinstance(a, str) else a for a in step.binding.arguments
+            )
+            binding = replace(step.binding, arguments=arguments)
+            self.steps.append(replace(step, binding=binding))
 
     def _clamped(self, hint: Size3 | None, global_size: Size3) -> Size3 | None:
         """Drop a hint that is too large; one that does not divide the NDRange stays."""
