@@ -56,9 +56,9 @@ def replay(
     device : DeviceSpec or str
         A loaded device model, an id, or the path of a YAML file.
     fidelity : str
-        ``analytic`` or ``wave``.
+        ``analytic``, ``wave`` or ``detailed``.
     options : SimulationOptions, optional
-        Clock and starting state.
+        Clock, flushing and starting state.
     limits : Limits, optional
         What a kernel may use while it is counted.
     sass : bool
@@ -86,6 +86,41 @@ def replay(
     )
     timeline = simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options)
     return summarise(Path(trace.name).name, device, works, timeline, failures)
+
+
+def replay_fidelities(
+    trace: Trace | str | Path,
+    device: DeviceSpec | str,
+    *,
+    options: SimulationOptions | None = None,
+    limits: Limits | None = None,
+    sass: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[Report]:
+    """Replay a trace at every fidelity, counting it once; as :func:`replay`.
+
+    Returns
+    -------
+    list of Report
+        In the order of `gpusim.timing.FIDELITIES`.
+    """
+    from gpusim.report.report import summarise
+    from gpusim.timing import FIDELITIES, simulate
+
+    trace = trace if isinstance(trace, Trace) else load_trace(trace)
+    device = device if isinstance(device, DeviceSpec) else load_device(device)
+    works, failures = prepare(trace, device, limits=limits, sass=sass, on_progress=on_progress)
+    name = Path(trace.name).name
+    return [
+        summarise(
+            name,
+            device,
+            works,
+            simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options),
+            failures,
+        )
+        for fidelity in FIDELITIES
+    ]
 
 
 def prepare(

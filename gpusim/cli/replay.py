@@ -24,7 +24,14 @@ def replay_command(
     device: list[str] = typer.Option(
         ..., "--device", help="Device model: an id or a YAML file; repeat to compare."
     ),
-    fidelity: str = typer.Option("wave", help="analytic, wave or detailed."),
+    fidelity: str = typer.Option("wave", help="analytic, wave, detailed, or all side by side."),
+    clock: str | None = typer.Option(
+        None, help="GPU clock, or a schedule: 0ms:400MHz,5ms:767MHz. Default: the device model's."
+    ),
+    flush_policy: str | None = typer.Option(
+        None, help="Flush as often as this library: tflite, mindspore, tnn, paddle-lite, mnn, none."
+    ),
+    warm: bool = typer.Option(True, "--warm/--cold", help="GPU powered at the start, or not."),
     perfetto: Path | None = typer.Option(None, help="Write the timeline as Perfetto JSON."),
     html: Path | None = typer.Option(None, help="Write a page that explains the result."),
     plot: Path | None = typer.Option(None, help="Write a plot of the jobs (PNG, SVG, PDF)."),
@@ -42,7 +49,7 @@ def replay_command(
     from gpusim.cli.inputs import open_trace
     from gpusim.count.limits import parse_limits
     from gpusim.errors import GpusimError
-    from gpusim.pipeline import replay
+    from gpusim.pipeline import replay, replay_fidelities
     from gpusim.report import (
         LAUNCH_COLUMNS,
         launch_rows,
@@ -51,24 +58,40 @@ def replay_command(
         write_perfetto,
         write_tables,
     )
+    from gpusim.timing import ClockSchedule, SimulationOptions
 
-    if len(device) > 1 and (perfetto or table or html):
-        raise GpusimError("--perfetto, --html and --table take one --device; run them one by one")
+    if (len(device) > 1 or fidelity == "all") and (perfetto or table or html):
+        raise GpusimError(
+            "--perfetto, --html and --table take one --device and --fidelity; run them one by one"
+        )
+    schedule = None if clock is None else ClockSchedule.parse(clock)
+    options = SimulationOptions(clock_schedule=schedule, flush_library=flush_policy, warm=warm)
     limits = parse_limits(limit)
     opened = open_trace(trace)
     reports = []
     for name in device:
         with progress(f"replay on {name}") as update:
-            reports.append(
-                replay(
+            if fidelity == "all":
+                reports += replay_fidelities(
                     opened,
                     name,
-                    fidelity=fidelity,
+                    options=options,
                     limits=limits,
                     sass=sass,
                     on_progress=update,
                 )
-            )
+            else:
+                reports.append(
+                    replay(
+                        opened,
+                        name,
+                        fidelity=fidelity,
+                        options=options,
+                        limits=limits,
+                        sass=sass,
+                        on_progress=update,
+                    )
+                )
     if perfetto:
         write_perfetto(reports[0], perfetto)
     if html:
@@ -80,8 +103,16 @@ def replay_command(
         documents = [report.as_json() for report in reports]
         print_json(documents[0] if len(documents) == 1 else {"replays": documents})
     elif as_csv:
-        rows = [(report.device, *row) for report in reports for row in launch_rows(report)]
-        print_csv(("device", *LAUNCH_COLUMNS), rows)
+        rows = [
+            (report.device, *((report.fidelity,) if fidelity == "all" else ()), *row)
+            for report in reports
+            for row in launch_rows(report)
+        ]
+        which = ("device", "fidelity") if fidelity == "all" else ("device",)
+        print_csv((*which, *LAUNCH_COLUMNS), rows)
+    elif fidelity == "all":
+        for name in dict.fromkeys(report.device for report in reports):
+            print_fidelities([report for report in reports if report.device == name])
     else:
         for report in reports:
             print_report(report)
@@ -103,6 +134,34 @@ def print_report(report: Report) -> None:
     kinds = ", ".join(f"{number} {kind}" for kind, number in report.evidence.items() if number)
     typer.echo(f"total {report.total_ms:.3f} ms, host and driver included; figures used: {kinds}")
     typer.echo("")
+
+
+def print_fidelities(reports: list[Report]) -> None:
+    """Print what each fidelity says of every launch, with the difference to `wave`."""
+    base = next(report for report in reports if report.fidelity == "wave")
+    others = [report for report in reports if report is not base]
+    rows = []
+    for number, row in enumerate(base.launches):
+        cells = [f"{report.launches[number].predicted_ps / 1e9:.3f}" for report in reports]
+        cells += [_change(r.launches[number].predicted_ps, row.predicted_ps) for r in others]
+        rows.append((str(row.index), row.kernel, *cells))
+    totals = [f"{report.total_ms:.3f}" for report in reports]
+    changes = [_change(report.total_ms, base.total_ms) for report in others]
+    rows.append(("", "total with host", *totals, *changes))
+    columns = (
+        "launch",
+        "kernel",
+        *[f"{report.fidelity}, ms" for report in reports],
+        *[f"{report.fidelity} to wave" for report in others],
+    )
+    title = f"{base.trace} on {base.device}: fidelities side by side"
+    print_table(columns, rows, title=title, right="> " + ">" * (len(columns) - 2))
+    for note in dict.fromkeys(note for report in reports for note in report.timeline.notes):
+        typer.echo(note)
+
+
+def _change(value: float, base: float) -> str:
+    return f"{value / base - 1:+.1%}" if base else ""
 
 
 def print_totals(reports: list[Report]) -> None:

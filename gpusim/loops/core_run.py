@@ -205,21 +205,26 @@ def _push(wheel: Wheel, event: int, time: int, now: int) -> None:
 def _bank_cycles(
     figures: CoreFigures,
     addresses: npt.NDArray[np.int64],
+    first: int,
+    n_places: int,
     active: npt.NDArray[np.bool_],
-    site: int,
+    unit: int,
     offset: int,
     access_bytes: int,
     words: npt.NDArray[np.int64],
     hits: npt.NDArray[np.int64],
 ) -> float:
-    """Return the cycles of an on-chip local access: the most words asked of one bank."""
+    """Return the cycles of an on-chip local access: the most words asked of one bank.
+
+    `addresses[first + lane * n_places]` is that of a lane.
+    """
     words[:] = -1
     hits[:] = 0
     most = 1
-    for lane in range(len(active)):
-        if not active[lane]:
+    for lane in range(active.shape[1]):
+        if not active[unit, lane]:
             continue
-        word = (addresses[lane, site] + offset) >> 2
+        word = (addresses[first + lane * n_places] + offset) >> 2
         bank = word % figures.local_banks
         if words[bank] != word:
             words[bank] = word
@@ -232,8 +237,10 @@ def _bank_cycles(
 def _collect_lines(
     figures: CoreFigures,
     addresses: npt.NDArray[np.int64],
+    first: int,
+    n_places: int,
     active: npt.NDArray[np.bool_],
-    site: int,
+    unit: int,
     offset: int,
     access_bytes: int,
     lines: npt.NDArray[np.int64],
@@ -242,12 +249,12 @@ def _collect_lines(
     n_lines = 0
     n_sectors = 0
     last_sector = -1
-    for lane in range(len(active)):
-        if not active[lane]:
+    for lane in range(active.shape[1]):
+        if not active[unit, lane]:
             continue
-        first = addresses[lane, site] + offset
-        last = first + access_bytes - 1
-        for line in range(first // figures.line_bytes, last // figures.line_bytes + 1):
+        begin = addresses[first + lane * n_places] + offset
+        last = begin + access_bytes - 1
+        for line in range(begin // figures.line_bytes, last // figures.line_bytes + 1):
             is_new = True
             for i in range(n_lines - 1, -1, -1):
                 if lines[i] == line:
@@ -256,7 +263,7 @@ def _collect_lines(
             if is_new:
                 lines[n_lines] = line
                 n_lines += 1
-        for sector in range(first // figures.sector_bytes, last // figures.sector_bytes + 1):
+        for sector in range(begin // figures.sector_bytes, last // figures.sector_bytes + 1):
             if sector != last_sector:
                 n_sectors += 1
                 last_sector = sector
@@ -267,8 +274,10 @@ def _collect_lines(
 def _lookup_cycles(
     figures: CoreFigures,
     addresses: npt.NDArray[np.int64],
+    first: int,
+    n_places: int,
     active: npt.NDArray[np.bool_],
-    site: int,
+    unit: int,
     offset: int,
     access_bytes: int,
 ) -> float:
@@ -279,28 +288,30 @@ def _lookup_cycles(
     """
     beat_bytes = figures.bytes_per_cycle / figures.lookups_per_cycle
     total = 0.0
-    for start in range(0, len(active), figures.lookup_lanes):
+    width = active.shape[1]
+    for start in range(0, width, figures.lookup_lanes):
         n_lines = 0
         n_asked = 0
-        for lane in range(start, min(start + figures.lookup_lanes, len(active))):
-            if not active[lane]:
+        for lane in range(start, min(start + figures.lookup_lanes, width)):
+            if not active[unit, lane]:
                 continue
-            first = (addresses[lane, site] + offset) // figures.lookup_line_bytes
-            last = (addresses[lane, site] + offset + access_bytes - 1) // figures.lookup_line_bytes
+            address = addresses[first + lane * n_places]
+            low = (address + offset) // figures.lookup_line_bytes
+            high = (address + offset + access_bytes - 1) // figures.lookup_line_bytes
             is_new = True
             is_same = False
             for other in range(start, lane):
-                if active[other]:
-                    place = addresses[other, site] + offset
-                    is_same = is_same or addresses[other, site] == addresses[lane, site]
-                    begin = place // figures.lookup_line_bytes
-                    end = (place + access_bytes - 1) // figures.lookup_line_bytes
-                    if begin <= first and last <= end:
+                if active[unit, other]:
+                    before = addresses[first + other * n_places]
+                    is_same = is_same or before == address
+                    begin = (before + offset) // figures.lookup_line_bytes
+                    end = (before + offset + access_bytes - 1) // figures.lookup_line_bytes
+                    if begin <= low and high <= end:
                         is_new = False
             if not is_same:
                 n_asked += 1
             if is_new:
-                n_lines += last - first + 1
+                n_lines += high - low + 1
         if n_asked > 0:
             total += max(float(n_lines), np.ceil(n_asked * access_bytes / beat_bytes))
     return total / figures.lookups_per_cycle
@@ -361,9 +372,10 @@ def run_job(
         np.full(n_events, -1, np.int64),
         np.zeros(n_events, np.int64),
     )
-    registers = np.empty((n_units, width, len(program.initial)), dtype=np.int64)
+    n_registers, n_places = len(program.initial), program.n_sites + 1
+    registers = np.empty(n_units * width * n_registers, dtype=np.int64)
     rows = np.full((n_units, width), -1, dtype=np.int64)
-    addresses = np.zeros((n_units, width, program.n_sites + 1), dtype=np.int64)
+    addresses = np.zeros(n_units * width * n_places, dtype=np.int64)
     active = np.zeros((n_units, width), dtype=np.bool_)
     moved = np.empty(len(program.copies) + 1, dtype=np.int64)
     step = np.zeros(n_units, dtype=np.int64)
@@ -457,8 +469,12 @@ def run_job(
                 active[unit, lane] = False
                 rows[unit, lane] = -1
                 if item < figures.group_items:
-                    registers[unit, lane, :] = program.initial
-                    fill_ids(registers[unit, lane], shape, group, item)
+                    mine = registers[
+                        (unit * width + lane) * n_registers : (unit * width + lane + 1)
+                        * n_registers
+                    ]
+                    mine[:] = program.initial
+                    fill_ids(mine, shape, group, item)
                     rows[unit, lane] = 0
             step[unit] = step_end[unit] = 0
             n_messages[unit] = 0
@@ -501,11 +517,12 @@ def run_job(
                         program.code,
                         program.edges,
                         program.copies,
-                        registers[unit, lane],
+                        registers,
+                        (unit * width + lane) * n_registers,
                         row,
                         moved,
-                        addresses[unit, lane],
-                        0,
+                        addresses,
+                        (unit * width + lane) * n_places,
                     )
             counts[BLOCKS] += 1
             if n_active < n_alive:
@@ -603,24 +620,26 @@ def run_job(
                     for lane in range(width):
                         if active[unit, lane]:
                             n_unknown += 1
-                            addresses[unit, lane, program.n_sites] = (
+                            addresses[(unit * width + lane) * n_places + program.n_sites] = (
                                 scatter(n_unknown, 1) % figures.unknown_lines
                             ) * figures.line_bytes + (np.int64(1) << 50)
                     site = program.n_sites
                 elif site == NO_SITE:
                     for lane in range(width):
-                        addresses[unit, lane, program.n_sites] = (np.int64(1) << 51) + (
-                            unit * width + lane
-                        ) * 16
+                        addresses[(unit * width + lane) * n_places + program.n_sites] = (
+                            np.int64(1) << 51
+                        ) + (unit * width + lane) * 16
                     site = program.n_sites
                 if steps.space[access] == LOCAL_SPACE and figures.local_on_chip:
                     busy = max(
                         busy,
                         _bank_cycles(
                             figures,
-                            addresses[unit],
-                            active[unit],
-                            site,
+                            addresses,
+                            unit * width * n_places + site,
+                            n_places,
+                            active,
+                            unit,
                             steps.offset[access],
                             steps.access_bytes[access],
                             words,
@@ -636,9 +655,11 @@ def run_job(
                     shift += (core * figures.max_groups + unit_group[unit]) * figures.local_bytes
                 n_lines, n_sectors = _collect_lines(
                     figures,
-                    addresses[unit],
-                    active[unit],
-                    site,
+                    addresses,
+                    unit * width * n_places + site,
+                    n_places,
+                    active,
+                    unit,
                     shift,
                     steps.access_bytes[access],
                     lines,
@@ -646,9 +667,11 @@ def run_job(
                 if figures.lookup_lanes > 0:
                     looked_up = _lookup_cycles(
                         figures,
-                        addresses[unit],
-                        active[unit],
-                        site,
+                        addresses,
+                        unit * width * n_places + site,
+                        n_places,
+                        active,
+                        unit,
                         shift,
                         steps.access_bytes[access],
                     )

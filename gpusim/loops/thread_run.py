@@ -168,6 +168,7 @@ def advance(
     edges: npt.NDArray[np.int64],
     copies: npt.NDArray[np.int64],
     registers: npt.NDArray[np.int64],
+    first: int,
     row: int,
     moved: npt.NDArray[np.int64],
     addresses: npt.NDArray[np.int64],
@@ -184,8 +185,10 @@ def advance(
         Target row, first and last + 1 row of `copies` that the edge performs at once.
     copies : (n_copy, 2) int64
         Destination and source register.
-    registers : (n_register,) int64
-        Updated.
+    registers : int64
+        Updated; those of the work-item lie from index `first` on. No slices here or for
+        `addresses`: making one costs as much as several rows of code.
+    first : int
     row : int
     moved : (n_copy + 1,) int64
         Scratch.
@@ -205,37 +208,43 @@ def advance(
         if operation == BLOCK:
             return row, n_addresses
         if operation == ACCESS:
-            addresses[n_addresses] = registers[a]
+            addresses[n_addresses] = registers[first + a]
             n_addresses += 1
         elif operation in (JUMP, BRANCH):
             edge = a
             if operation == BRANCH:
-                edge = b if registers[a] != 0 else c
-            first, last = edges[edge, 1], edges[edge, 2]
-            for i in range(first, last):
-                moved[i - first] = registers[copies[i, 1]]
-            for i in range(first, last):
-                registers[copies[i, 0]] = moved[i - first]
+                edge = b if registers[first + a] != 0 else c
+            begin, end = edges[edge, 1], edges[edge, 2]
+            for i in range(begin, end):
+                moved[i - begin] = registers[first + copies[i, 1]]
+            for i in range(begin, end):
+                registers[first + copies[i, 0]] = moved[i - begin]
             row = edges[edge, 0]
             continue
         elif operation == RETURN:
             return -1, n_addresses
         elif operation == COPY:
-            registers[code[row, 1]] = registers[a]
+            registers[first + code[row, 1]] = registers[first + a]
         elif operation == SELECT:
-            registers[code[row, 1]] = registers[b] if registers[a] != 0 else registers[c]
+            registers[first + code[row, 1]] = (
+                registers[first + b] if registers[first + a] != 0 else registers[first + c]
+            )
         elif operation == TRUNC:
-            registers[code[row, 1]] = _wrap(registers[a], c)
+            registers[first + code[row, 1]] = _wrap(registers[first + a], c)
         elif operation == ZEXT:
-            registers[code[row, 1]] = _unsigned(registers[a], c)
+            registers[first + code[row, 1]] = _unsigned(registers[first + a], c)
         elif operation == ABS:
-            registers[code[row, 1]] = abs(registers[a])
+            registers[first + code[row, 1]] = abs(registers[first + a])
         elif EQ <= operation <= ULE:
-            registers[code[row, 1]] = _compare(operation, registers[a], registers[b])
+            registers[first + code[row, 1]] = _compare(
+                operation, registers[first + a], registers[first + b]
+            )
         elif operation >= POPCOUNT:
-            registers[code[row, 1]] = _count_bits(registers[a], c, operation)
+            registers[first + code[row, 1]] = _count_bits(registers[first + a], c, operation)
         else:
-            registers[code[row, 1]] = _arithmetic(operation, registers[a], registers[b], c)
+            registers[first + code[row, 1]] = _arithmetic(
+                operation, registers[first + a], registers[first + b], c
+            )
         row += 1
 
 
@@ -292,7 +301,7 @@ def run_threads(
             blocks[n_blocks] = code[row, 2]
             n_blocks += 1
             row, n_addresses = advance(
-                code, edges, copies, registers, row, moved, addresses, n_addresses
+                code, edges, copies, registers, 0, row, moved, addresses, n_addresses
             )
         ends[thread, 0] = n_blocks
         ends[thread, 1] = n_addresses

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gpusim.timing.clock_schedule import ClockSchedule
 from gpusim.timing.figures import GpuFigures, HostFigures
 from gpusim.timing.program import Step, StepKind
 
@@ -28,7 +29,15 @@ class Schedule:
 class CommandOrder:
     """The state of the recurrence."""
 
-    def __init__(self, gpu: GpuFigures, host: HostFigures, *, warm: bool) -> None:
+    def __init__(
+        self,
+        gpu: GpuFigures,
+        host: HostFigures,
+        *,
+        warm: bool,
+        schedule: ClockSchedule | None = None,
+    ) -> None:
+        self._clock = schedule
         self._gpu = gpu
         self._host = host
         self._registers_free_ps = 0
@@ -41,7 +50,10 @@ class CommandOrder:
         self.schedule = Schedule()
 
     def run(
-        self, steps: Sequence[Step], durations: Sequence[int], jobs_per_launch: Sequence[int]
+        self,
+        steps: Sequence[Step],
+        durations: Sequence[int] | Sequence[Sequence[int]],
+        jobs_per_launch: Sequence[int],
     ) -> Schedule:
         """Play the host program.
 
@@ -49,7 +61,8 @@ class CommandOrder:
         ----------
         steps : sequence of Step
         durations : sequence of int
-            Time of each job in its slot, in submission order.
+            Time of each job in its slot, in submission order. With a clock schedule: of each job
+            a sequence, its time at each clock.
         jobs_per_launch : sequence of int
         """
         first_job = [0]
@@ -77,7 +90,7 @@ class CommandOrder:
                     for job in range(flushed, enqueued):
                         while first_job[launch + 1] <= job:
                             launch += 1
-                        self._submit(now, int(durations[job]), first_job[launch])
+                        self._submit(now, durations[job], first_job[launch])
                     flushed = enqueued
             if step.kind is StepKind.WAIT and first_job[step.launches]:
                 told = self._told(first_job[step.launches] - 1)
@@ -86,7 +99,7 @@ class CommandOrder:
         schedule.total_ps = now
         return schedule
 
-    def _submit(self, now: int, duration: int, first_of_launch: int) -> None:
+    def _submit(self, now: int, duration: int | Sequence[int], first_of_launch: int) -> None:
         """Take one job through its turn, registers, slot and end."""
         schedule, host, depth = self.schedule, self._host, self._gpu.slot_depth
         job = len(schedule.job_end_ps)
@@ -104,7 +117,13 @@ class CommandOrder:
         if idle is None or start - idle > host.power_off_idle_ps:
             start += host.power_on_ps
             schedule.n_powered_up += 1
-        end = self._idle_since_ps = start + duration
+        if isinstance(duration, Sequence):
+            if self._clock is None:
+                raise AssertionError("several durations need a clock schedule")
+            end = self._clock.end_ps(start, duration)
+        else:
+            end = start + int(duration)
+        self._idle_since_ps = end
         schedule.job_start_ps.append(start)
         schedule.job_end_ps.append(end)
         self._open.append(end)

@@ -19,9 +19,9 @@ _BEAT_BYTES = 16
 class Activity:
     """What a run did over time, for the counters that count cycles and events."""
 
-    slot_busy_ps: int
+    slot_cycles: int
     """Sum over the jobs of their time in the slot."""
-    core_busy_ps: int
+    core_cycles: int
     """Sum over the cores."""
     n_interrupts: int
 
@@ -42,8 +42,8 @@ def counters(
         item.name: sum(getattr(demand.work, item.name) for demand in demands)
         for item in fields(JobWork)
     }
-    slot_cycles = _cycles(activity.slot_busy_ps, gpu)
-    core_cycles = _cycles(activity.core_busy_ps, gpu)
+    slot_cycles, core_cycles = activity.slot_cycles, activity.core_cycles
+    slot = f"JS{gpu.compute_slot}"
     driver = {
         "driver.jobs": len(demands),
         "driver.interrupts": activity.n_interrupts,
@@ -71,9 +71,9 @@ def counters(
         }
     shared = {
         "GPU_ACTIVE": slot_cycles,
-        "JS1_ACTIVE": slot_cycles,
-        "JS1_JOBS": len(demands),
-        "JS1_TASKS": total["tasks"],
+        f"{slot}_ACTIVE": slot_cycles,
+        f"{slot}_JOBS": len(demands),
+        f"{slot}_TASKS": total["tasks"],
         "COMPUTE_ACTIVE": core_cycles,
     }
     memory = {
@@ -102,7 +102,3 @@ def counters(
             "LS_MEM_ACCESSES": total["load_store"],
         }
     return {**shared, **core, **memory, **driver}
-
-
-def _cycles(duration_ps: int, gpu: GpuFigures) -> int:
-    return round(duration_ps / gpu.cycle_ps)

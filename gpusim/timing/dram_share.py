@@ -63,6 +63,7 @@ class DramShare:
         self._flows: list[_Flow] = []
         self._updated_ps = 0
         self._generation = 0
+        self._pace = 1.0
         self.bytes = 0.0
 
     def run(self, duration_ps: float, n_bytes: float, weight: float) -> simpy.Event:
@@ -85,6 +86,12 @@ class DramShare:
         self._share()
         return flow.done
 
+    def set_pace(self, pace: float) -> None:
+        """Let all work go on at `pace` times the speed that its duration states."""
+        self._advance()
+        self._pace = pace
+        self._share()
+
     def _advance(self) -> None:
         elapsed = self._env.now - self._updated_ps
         self._updated_ps = self._env.now
@@ -94,13 +101,13 @@ class DramShare:
     def _share(self) -> None:
         """Set every flow's speed and plan the wake-up for the first one that ends."""
         shares = fair_shares(
-            [flow.demand for flow in self._flows],
+            [flow.demand * self._pace for flow in self._flows],
             [flow.weight for flow in self._flows],
             self._capacity,
         )
         now = self._env.now
         for flow, share in zip(self._flows, shares, strict=True):
-            flow.speed = min(1.0, share / flow.demand) if flow.demand > 0 else 1.0
+            flow.speed = min(self._pace, share / flow.demand) if flow.demand > 0 else self._pace
             flow.end_ps = now + ceil(flow.left_ps / flow.speed)
         self._generation += 1
         if self._flows:

@@ -80,6 +80,8 @@ class GpuFigures:
     dram_bytes_per_s: float
     """Achievable: the peak's efficient share, or what the misses in flight can ask for."""
     dram_latency_ps: int
+    compute_slot: int
+    """Job slot that compute jobs go through."""
     slot_depth: int
     processor_orders: bool
     """Whether the driver holds back a launch until the one before it has ended."""
@@ -190,6 +192,8 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         l2_size_bytes=int(evidence(l2.size_bytes)),
         dram_bytes_per_s=float(min(asked, peak * evidence(device.dram.efficiency))),
         dram_latency_ps=latency_ps,
+        # A job bound to the second core group of a GPU goes through the second compute slot.
+        compute_slot=2 if device.view and evidence(manager.n_compute_slots) > 1 else 1,
         slot_depth=int(evidence(manager.slot_depth)),
         processor_orders=evidence(manager.queue_order) == "processor",
         descriptor_fetch_ps=round(evidence(manager.descriptor_fetch_ps)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 
 import numpy as np
@@ -14,11 +14,13 @@ from gpusim.device.spec import DeviceSpec
 from gpusim.errors import DeviceError, located
 from gpusim.timing.analytic import job_durations
 from gpusim.timing.bounds import job_bounds
+from gpusim.timing.clock_schedule import ClockSchedule
 from gpusim.timing.command_order import CommandOrder
 from gpusim.timing.core_plan import JobExecution, execute
 from gpusim.timing.counters import Activity, counters
 from gpusim.timing.demand import JobDemand, JobWork, launch_demand
 from gpusim.timing.figures import GpuFigures, HostFigures, read_gpu, read_host
+from gpusim.timing.flush_policy import library_flush_period
 from gpusim.timing.options import FIDELITIES, SimulationOptions
 from gpusim.timing.program import Step, host_program
 from gpusim.timing.recorder import Recorder, job_times
@@ -37,7 +39,9 @@ class _Run:
     job_start_ps: Sequence[int]
     """Per submission."""
     job_end_ps: Sequence[int]
-    activity: Activity
+    core_busy_ps: int
+    """Sum over the cores."""
+    n_interrupts: int
     recorder: Recorder
     n_events: int
 
@@ -74,7 +78,7 @@ def simulate(
     Raises
     ------
     DeviceError
-        If the fidelity is unknown or the clock is not positive.
+        If the fidelity or the library is unknown, or the clock is not positive or given twice.
     """
     options = options or SimulationOptions()
     if fidelity not in FIDELITIES:
@@ -85,18 +89,58 @@ def simulate(
         raise DeviceError(
             located("clock", "not positive", expected="> 0 kHz", found=options.clock_khz)
         )
+    if options.clock_khz is not None and options.clock_schedule is not None:
+        raise DeviceError(
+            located("clock", "given twice", expected="a clock or a schedule", found="both")
+        )
     evidence = Evidence()
-    gpu = read_gpu(device, evidence, options.clock_khz)
     host = read_host(device, evidence)
-    submissions = _demands(launches, gpu)
+    if options.flush_library is not None:
+        period = library_flush_period(options.flush_library, device.family)
+        host = replace(host, flush_period=period)
+    schedule = options.clock_schedule
+    if schedule is None:
+        khz = read_gpu(device, evidence, options.clock_khz).clock_khz
+        schedule = ClockSchedule(starts_ps=(0,), clocks_khz=(khz,))
+    at_khz = {
+        khz: _at_clock(device, fidelity, launches, khz, evidence)
+        for khz in dict.fromkeys(schedule.clocks_khz)
+    }
+    at_clock = [at_khz[khz] for khz in schedule.clocks_khz]
     steps = host_program(launches, commands, host_gaps=options.host_gaps)
+    play = _run_analytic if fidelity == "analytic" else _run_machine
+    run = play(launches, at_clock, steps, schedule, host, options)
+    return _timeline(device, fidelity, launches, at_clock, schedule, run, host, evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AtClock:
+    """What the launches are at one clock of the GPU."""
+
+    gpu: GpuFigures
+    submissions: Sequence[tuple[JobDemand, ...]]
+    """Jobs of each launch."""
+    executions: Sequence[tuple[JobExecution, ...]]
+    """The same jobs on the cores; empty for the closed form."""
+
+
+def _at_clock(
+    device: DeviceSpec,
+    fidelity: str,
+    launches: Sequence[LaunchWork],
+    khz: int,
+    evidence: Evidence,
+) -> _AtClock:
+    gpu = read_gpu(device, evidence, khz)
+    submissions = _demands(launches, gpu)
     if fidelity == "analytic":
-        run = _run_analytic(launches, submissions, steps, gpu, host, options)
-    else:
-        executions = _executions(device, fidelity, launches, submissions, gpu, evidence)
-        submissions = [tuple(demand for demand, _ in jobs) for jobs in executions]
-        run = _run_machine(launches, executions, steps, gpu, host, options)
-    return _timeline(device, fidelity, launches, submissions, run, gpu, host, evidence)
+        return _AtClock(gpu=gpu, submissions=submissions, executions=())
+    executed = _executions(device, fidelity, launches, submissions, gpu, evidence)
+    return _AtClock(
+        gpu=gpu,
+        submissions=[tuple(demand for demand, _ in jobs) for jobs in executed],
+        executions=[tuple(execution for _, execution in jobs) for jobs in executed],
+    )
 
 
 def _demands(launches: Sequence[LaunchWork], gpu: GpuFigures) -> list[tuple[JobDemand, ...]]:
@@ -146,25 +190,29 @@ def _executions(
 
 def _run_machine(
     launches: Sequence[LaunchWork],
-    executions: Sequence[tuple[tuple[JobDemand, JobExecution], ...]],
+    at_clock: Sequence[_AtClock],
     steps: Sequence[Step],
-    gpu: GpuFigures,
+    schedule: ClockSchedule,
     host: HostFigures,
     options: SimulationOptions,
 ) -> _Run:
     names = [(work.launch.index, work.launch.kernel) for work in launches]
-    machine = Machine(gpu, host, options, executions, names)
+    jobs = [
+        [
+            [(at.gpu, at.submissions[launch][job], at.executions[launch][job]) for at in at_clock]
+            for job in range(len(at_clock[0].submissions[launch]))
+        ]
+        for launch in range(len(launches))
+    ]
+    machine = Machine(at_clock[0].gpu, host, options, schedule, jobs, names)
     outcome = machine.run(steps)
     return _Run(
         total_ps=outcome.total_ps,
         enqueued_ps=outcome.enqueued_ps,
         job_start_ps=outcome.job_start_ps,
         job_end_ps=outcome.job_end_ps,
-        activity=Activity(
-            slot_busy_ps=sum(outcome.job_end_ps) - sum(outcome.job_start_ps),
-            core_busy_ps=sum(outcome.core_busy_ps),
-            n_interrupts=outcome.n_interrupts,
-        ),
+        core_busy_ps=sum(outcome.core_busy_ps),
+        n_interrupts=outcome.n_interrupts,
         recorder=machine.recorder,
         n_events=machine.env.n_events,
     )
@@ -172,41 +220,42 @@ def _run_machine(
 
 def _run_analytic(
     launches: Sequence[LaunchWork],
-    submissions: Sequence[tuple[JobDemand, ...]],
+    at_clock: Sequence[_AtClock],
     steps: Sequence[Step],
-    gpu: GpuFigures,
+    schedule: ClockSchedule,
     host: HostFigures,
     options: SimulationOptions,
 ) -> _Run:
-    demands = [demand for jobs in submissions for demand in jobs]
-    durations = job_durations(demands, gpu)
-    order = CommandOrder(gpu, host, warm=options.warm)
-    schedule = order.run(steps, durations.tolist(), [len(jobs) for jobs in submissions])
+    gpu, submissions = at_clock[0].gpu, at_clock[0].submissions
+    columns = [
+        job_durations([demand for jobs in at.submissions for demand in jobs], at.gpu).tolist()
+        for at in at_clock
+    ]
+    durations = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    order = CommandOrder(gpu, host, warm=options.warm, schedule=schedule)
+    played = order.run(steps, durations, [len(jobs) for jobs in submissions])
     recorder = Recorder()
     position = 0
     for work, jobs in zip(launches, submissions, strict=True):
         for demand in jobs:
             recorder.span(
-                "job_slot[1]",
+                f"job_slot[{gpu.compute_slot}]",
                 work.launch.kernel,
-                schedule.job_start_ps[position],
-                schedule.job_end_ps[position],
+                played.job_start_ps[position],
+                played.job_end_ps[position],
                 work.launch.index,
                 demand.jobs[0].index,
             )
             position += 1
-    busy = sum(schedule.job_end_ps) - sum(schedule.job_start_ps)
+    busy = sum(played.job_end_ps) - sum(played.job_start_ps)
     return _Run(
-        total_ps=schedule.total_ps,
-        enqueued_ps=schedule.enqueued_ps,
-        job_start_ps=schedule.job_start_ps,
-        job_end_ps=schedule.job_end_ps,
+        total_ps=played.total_ps,
+        enqueued_ps=played.enqueued_ps,
+        job_start_ps=played.job_start_ps,
+        job_end_ps=played.job_end_ps,
         # A closed form does not know which core idles: all count as busy while a job runs.
-        activity=Activity(
-            slot_busy_ps=busy,
-            core_busy_ps=busy * gpu.n_cores,
-            n_interrupts=schedule.n_interrupts,
-        ),
+        core_busy_ps=busy * gpu.n_cores,
+        n_interrupts=played.n_interrupts,
         recorder=recorder,
         n_events=0,
     )
@@ -216,15 +265,25 @@ def _timeline(
     device: DeviceSpec,
     fidelity: str,
     launches: Sequence[LaunchWork],
-    submissions: Sequence[tuple[JobDemand, ...]],
+    at_clock: Sequence[_AtClock],
+    schedule: ClockSchedule,
     run: _Run,
-    gpu: GpuFigures,
     host: HostFigures,
     evidence: Evidence,
 ) -> Timeline:
+    # Every job as it is at the clock it started with.
+    started = iter([schedule.index(start) for start in run.job_start_ps])
+    chosen = [
+        [(at_clock[clock], job) for job, clock in zip(range(len(jobs)), started, strict=False)]
+        for jobs in at_clock[0].submissions
+    ]
+    submissions = [
+        tuple(at.submissions[launch][job] for at, job in jobs) for launch, jobs in enumerate(chosen)
+    ]
+    gpus = [at.gpu for jobs in chosen for at, _ in jobs]
     demands = [demand for jobs in submissions for demand in jobs]
     known: dict[int, npt.NDArray[np.float64]] = {}
-    for demand in demands:
+    for demand, gpu in zip(demands, gpus, strict=True):
         if id(demand) not in known:
             known[id(demand)] = job_bounds(demand, gpu)
     per_submission = np.array([known[id(demand)] for demand in demands]).reshape(-1, len(BOUNDS))
@@ -256,7 +315,7 @@ def _timeline(
         tracks=tuple(run.recorder.tracks),
         names=tuple(run.recorder.names),
         spans=run.recorder.span_array(),
-        counters=counters(demands, run.activity, gpu, host),
+        counters=counters(demands, _activity(run, schedule), at_clock[0].gpu, host),
         job_bounds_ps={name: bounds_ps[:, i] for i, name in enumerate(BOUNDS)},
         job_totals=_job_totals(demands),
         evidence=kinds,
@@ -264,6 +323,21 @@ def _timeline(
         figures=figures,
         notes=tuple(dict.fromkeys(notes)),
         n_events=run.n_events,
+    )
+
+
+def _activity(run: _Run, schedule: ClockSchedule) -> Activity:
+    busy_ps = sum(run.job_end_ps) - sum(run.job_start_ps)
+    cycles = sum(
+        schedule.cycles(start, end)
+        for start, end in zip(run.job_start_ps, run.job_end_ps, strict=True)
+    )
+    # Cores are busy while a job is in its slot, at the same clocks.
+    per_ps = cycles / busy_ps if busy_ps else 0.0
+    return Activity(
+        slot_cycles=round(cycles),
+        core_cycles=round(run.core_busy_ps * per_ps),
+        n_interrupts=run.n_interrupts,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import simpy
 
+from gpusim.timing.clock_schedule import ClockSchedule
 from gpusim.timing.core_plan import CorePlan, JobExecution
 from gpusim.timing.demand import JobDemand
 from gpusim.timing.dram_share import DramShare
@@ -32,16 +33,28 @@ class Submission:
     """Position of its launch."""
     launch_index: int
     name: str
-    demand: JobDemand
-    execution: JobExecution
+    at_clock: Sequence[tuple[GpuFigures, JobDemand, JobExecution]]
+    """What it is at each clock of the schedule."""
     ended: simpy.Event
     start_ps: int = 0
     end_ps: int = 0
+    clock: int = 0
+    """Which clock was in force when it started."""
 
     @property
     def job(self) -> int:
         """Index of the (first) job within its launch."""
-        return self.demand.jobs[0].index
+        return self.at_clock[0][1].jobs[0].index
+
+    @property
+    def gpu(self) -> GpuFigures:
+        """The GPU at the clock it started with."""
+        return self.at_clock[self.clock][0]
+
+    @property
+    def execution(self) -> JobExecution:
+        """What the cores do at the clock it started with."""
+        return self.at_clock[self.clock][2]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +92,8 @@ class Machine:
         gpu: GpuFigures,
         host: HostFigures,
         options: SimulationOptions,
-        submissions: Sequence[Sequence[tuple[JobDemand, JobExecution]]],
+        schedule: ClockSchedule,
+        submissions: Sequence[Sequence[Sequence[tuple[GpuFigures, JobDemand, JobExecution]]]],
         launches: Sequence[tuple[int, str]],
     ) -> None:
         """Prepare to run launches.
@@ -88,8 +102,9 @@ class Machine:
         ----------
         gpu, host : GpuFigures, HostFigures
         options : SimulationOptions
-        submissions : sequence of sequence of (JobDemand, JobExecution)
-            Jobs of each launch.
+        schedule : ClockSchedule
+        submissions : sequence of sequence of sequence of (GpuFigures, JobDemand, JobExecution)
+            Jobs of each launch, at each clock.
         launches : sequence of (int, str)
             Index in the trace and kernel name of each launch.
         """
@@ -105,13 +120,12 @@ class Machine:
                     launch=position,
                     launch_index=index,
                     name=name,
-                    demand=demand,
-                    execution=execution,
+                    at_clock=at_clock,
                     ended=self.env.event(),
                 )
-                for demand, execution in demands
+                for at_clock in jobs
             ]
-            for position, (demands, (index, name)) in enumerate(
+            for position, (jobs, (index, name)) in enumerate(
                 zip(submissions, launches, strict=True)
             )
         ]
@@ -122,7 +136,10 @@ class Machine:
         self._slot_room = simpy.Container(self.env, capacity=gpu.slot_depth, init=gpu.slot_depth)
         # Long ago: the first job of a cold machine finds the GPU powered down.
         self._idle_since_ps: int | None = 0 if options.warm else None
-        for track in ("host", "driver", "interrupts", "job_slot[1]"):
+        self._schedule = schedule
+        self._job_khz = schedule.clocks_khz[0]
+        self._slot_track = f"job_slot[{gpu.compute_slot}]"
+        for track in ("host", "driver", "interrupts", self._slot_track):
             self.recorder.track(track)
 
     def run(self, steps: Sequence[Step]) -> Outcome:
@@ -130,6 +147,8 @@ class Machine:
         self.env.process(self._driver())
         self.env.process(self._interrupts())
         self.env.process(self._slot())
+        if len(self._schedule.starts_ps) > 1:
+            self.env.process(self._clock())
         program = self.env.process(self._host_thread(steps))
         self.env.run(until=program)
         self.outcome.total_ps = int(self.env.now)
@@ -217,28 +236,38 @@ class Machine:
             job = yield self._in_slot.get()
             yield from self._power_up()
             job.start_ps = self.env.now
-            yield self.env.timeout(start_ps(self._gpu))
+            job.clock = self._schedule.index(job.start_ps)
+            self._job_khz = job.gpu.clock_khz
+            self._dram.set_pace(1.0)
+            yield self.env.timeout(start_ps(job.gpu))
             began = self.env.now
             plans = job.execution.plans
             cores = [self.env.process(self._core(job, plan)) for plan in plans]
             dispatched = self.env.timeout(job.execution.dispatch_ps)
             yield simpy.AllOf(self.env, [*cores, dispatched])
-            work = job.demand.work
+            work = job.at_clock[job.clock][1].work
             if work.dram_read_bytes + work.dram_write_bytes:
                 self._note("dram", job.name, began, job.launch, job.job)
             yield self.env.timeout(job.execution.flush_ps)
             job.end_ps = self._idle_since_ps = self.env.now
-            self._note("job_slot[1]", job.name, job.start_ps, job.launch, job.job)
+            self._note(self._slot_track, job.name, job.start_ps, job.launch, job.job)
             self._completed.append(job)
             if not self._completion.triggered:
                 self._completion.succeed()
+
+    def _clock(self) -> Process:
+        """Change the pace of what is on the cores when the clock changes."""
+        changes = zip(self._schedule.starts_ps[1:], self._schedule.clocks_khz[1:], strict=True)
+        for time_ps, khz in changes:
+            yield self.env.timeout(time_ps - self.env.now)
+            self._dram.set_pace(khz / self._job_khz)
 
     def _power_up(self) -> Process:
         idle = self._idle_since_ps
         if idle is None or self.env.now - idle > self._host.power_off_idle_ps:
             began = self.env.now
             yield self.env.timeout(self._host.power_on_ps)
-            self._note("job_slot[1]", "power up", began)
+            self._note(self._slot_track, "power up", began)
             self.outcome.n_powered_up += 1
 
     def _core(self, job: Submission, plan: CorePlan) -> Process:

@@ -37,3 +37,35 @@ def test_unwritable_page_is_one_line(capsys, tmp_path):
     assert code == 2
     assert err.count("\n") == 1
     assert "r.html" in err
+
+
+def test_all_fidelities_side_by_side(capsys):
+    code, out, err = run(capsys, "--fidelity", "all", "--csv")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].startswith("device,fidelity,")
+    assert [line.split(",")[1] for line in lines[1:]] == [
+        fidelity for fidelity in ("analytic", "wave", "detailed") for _ in range(2)
+    ]
+    code, out, _ = run(capsys, "--fidelity", "all")
+    assert code == 0
+    assert "detailed to wave" in out
+
+
+def test_clock_schedule_flushing_and_a_cold_start(capsys):
+    totals = []
+    for options in ([], ["--cold"], ["--clock", "400MHz"], ["--clock", "0ms:400MHz,1us:767MHz"]):
+        code, out, _ = run(capsys, "--json", *options)
+        assert code == 0
+        totals.append(json.loads(out)["total_ms"])
+    warm, cold, slow, faster = totals
+    assert cold > warm
+    # The second clock is there before the first job.
+    assert slow > faster == warm
+
+
+@pytest.mark.parametrize("options", [["--clock", "fast"], ["--flush-policy", "caffe"]])
+def test_unknown_choices_are_one_line(capsys, options):
+    code, out, err = run(capsys, *options)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1

@@ -231,7 +231,7 @@ def test_integer_operations_are_those_of_two_s_complement(a, b, bits):
     registers[:2] = a, b
     empty = np.zeros((0, 3), dtype=np.int64)
     row, _ = thread_run.advance(
-        code, empty, empty[:, :2], registers, 0, registers[:1].copy(), registers[:0].copy(), 0
+        code, empty, empty[:, :2], registers, 0, 0, registers[:1].copy(), registers[:0].copy(), 0
     )
     assert row == -1
     assert registers[2:].tolist() == [wrapped(value, bits) for value in expected.values()]
