@@ -84,6 +84,7 @@ def read_model(path: Path, *, image: tuple[int, int] | None = None) -> Model:
     notes: list[str] = []
     proto = _inlined(onnx, proto, path)
     graph = proto.graph
+    _check_names(graph, path)
     if not graph.node:
         raise GpusimError(located(path, "no ONNX model", expected="nodes", found="none"))
     constants, values = _constants(onnx, graph, path)
@@ -139,6 +140,18 @@ def _load(onnx: Any, path: Path) -> Any:
         raise GpusimError(
             located(path, "no ONNX model, or a truncated one", found=f"{size} bytes")
         ) from error
+
+
+def _check_names(graph: Any, path: Path) -> None:
+    """Raise GpusimError where a name is no text: protobuf hands such a one over as bytes."""
+    names = [name for node in graph.node for name in (*node.input, *node.output, node.name)]
+    names += [word for node in graph.node for word in (node.op_type, node.domain)]
+    names += [attribute.name for node in graph.node for attribute in node.attribute]
+    for items in (graph.input, graph.output, graph.initializer):
+        names += [item.name for item in items]
+    for name in names:
+        if not isinstance(name, str):
+            raise GpusimError(located(path, "a name is no text", expected="UTF-8", found=name))
 
 
 def _inlined(onnx: Any, proto: Any, path: Path) -> Any:

@@ -9,8 +9,14 @@ from gpusim.network.layers import Network
 from gpusim.network.tables import NETWORKS, load_network
 
 
-def open_network(name: str | Path) -> Network:
+def open_network(name: str | Path, *, image: tuple[int, int] | None = None) -> Network:
     """Return a network by id (``resnet50``) or from a file (``model.onnx``).
+
+    Parameters
+    ----------
+    name : str or Path
+    image : (height, width), optional
+        For a file that leaves the size of its images open.
 
     Raises
     ------
@@ -21,7 +27,7 @@ def open_network(name: str | Path) -> Network:
     if path.suffix == ".onnx" or path.is_file():
         from gpusim.network.onnx_import import import_onnx
 
-        return import_onnx(path)
+        return import_onnx(path, image=image)
     if str(name) not in NETWORKS:
         raise GpusimError(
             located(
