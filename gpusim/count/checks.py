@@ -98,8 +98,15 @@ class Checker:
             )
         return limit
 
-    def check(self, access: Access) -> list[str]:
-        """Return the lines that end the launch if an access is out of bounds or misaligned."""
+    def check(self, access: Access, flag: str = "") -> list[str]:
+        """Return the lines that end the launch if an access is out of bounds or misaligned.
+
+        Parameters
+        ----------
+        access : Access
+        flag : str
+            i1 value that says whether the check is in force; empty = always.
+        """
         if not self.is_active:
             return []
         roots = self.roots.roots(access.pointer)
@@ -121,6 +128,10 @@ class Checker:
                 f"{either} = or i1 {bad}, {odd}",
             ]
             bad = either
+        if flag:
+            guarded = self.fresh("b")
+            lines.append(f"{guarded} = and i1 {flag}, {bad}")
+            bad = guarded
         self.sites.append(Site(access, tuple(sorted(roots))))
         length = self._length(access)
         lines.append(

@@ -8,6 +8,7 @@ as a whole by its size in the original text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gpusim.count import maths
@@ -25,6 +26,7 @@ from gpusim.count.ir_text import (
     parse_alloca,
     parse_call,
 )
+from gpusim.count.loop_guards import Guard, find_guards
 from gpusim.count.pointers import Access, accesses_of
 from gpusim.count.work_items import WORK_ITEM_FUNCTIONS, work_item_value
 from gpusim.errors import CountError
@@ -78,6 +80,10 @@ class Instrumenter:
     checks: Checker = field(init=False)
     definitions: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
+    _guards: dict[str, Guard] = field(default_factory=dict)
+    """Of the loop around each block."""
+    _block: str = ""
+    """Whose instructions are being rewritten."""
 
     def __post_init__(self) -> None:
         self.checks = Checker(self.kernel, self.policy == "checked")
@@ -94,18 +100,24 @@ class Instrumenter:
         costs = loop_costs(self.kernel.blocks) if self.policy == "checked" else {}
         self._find_allocas()
         hoisted = movable(self.kernel) if self.is_cut else frozenset[str]()
+        has_guards = self.policy == "checked" and not self.is_recorded
+        guards = find_guards(self.kernel, self.checks, costs) if has_guards else []
+        self._guards = {name: guard for guard in guards for name in guard.blocks}
         blocks = {}
         numbers = {block.name: number for number, block in enumerate(self.kernel.blocks)}
         by_name = {block.name: block for block in self.kernel.blocks}
         for name in reverse_post_order(self.kernel.blocks):
             block, number = by_name[name], numbers[name]
+            self._block = name
             phis = [i for i in block.instructions if i.opcode == "phi"]
             lines = [line for phi in phis for line in self._phi(phi)]
             if not self.is_recorded:
                 lines += self._count(number)
             if block.name in costs:
-                lines += self._charge(costs[block.name])
+                lines += self._charge(costs[block.name], self._guards.get(block.name))
             for instruction in block.instructions[len(phis) :]:
+                if instruction is block.instructions[-1]:
+                    lines += self._tests(guard for guard in guards if guard.preheader == name)
                 found = self._instruction(instruction)
                 (self.checks.prologue if instruction.name in hoisted else lines).extend(found)
             blocks[block.name] = lines
@@ -129,13 +141,28 @@ class Instrumenter:
             f"store i64 {new}, ptr {pointer}",
         ]
 
-    def _charge(self, cost: int) -> list[str]:
+    def _tests(self, guards: Iterable[Guard]) -> list[str]:
+        lines: list[str] = []
+        for guard in guards:
+            self.definitions[guard.flag] = guard.definition
+            self.types[guard.flag] = "i1"
+            lines += guard.lines
+        return lines
+
+    def _charge(self, cost: int, guard: Guard | None) -> list[str]:
         old, new, empty = self.checks.fresh("f"), self.checks.fresh("f"), self.checks.fresh("e")
-        return [
+        lines = [
             f"{old} = load i64, ptr %g.fuel",
             f"{new} = sub i64 {old}, {cost}",
             f"store i64 {new}, ptr %g.fuel",
             f"{empty} = icmp slt i64 {new}, 0",
+        ]
+        if guard is not None:
+            guarded = self.checks.fresh("e")
+            lines.append(f"{guarded} = and i1 {guard.flag}, {empty}")
+            empty = guarded
+        return [
+            *lines,
             f"call void @gpusim.check.fuel(i1 {empty}, ptr %g.ctx, {ITEM_IDS})",
         ]
 
@@ -208,8 +235,10 @@ class Instrumenter:
         lines = [line for access in accesses for line in self._record(access)]
         if self.policy == "slice":
             return [*lines, zero(instruction.name, instruction.type)] if instruction.name else lines
-        for access in accesses:
-            lines += self.checks.check(access)
+        guard = self._guards.get(self._block)
+        for number, access in enumerate(accesses):
+            is_covered = guard is not None and (instruction.index, number) in guard.covered
+            lines += self.checks.check(access, guard.flag if guard and is_covered else "")
         text = flat(instruction.text)
         prefix = f"{instruction.name} = " if instruction.name else ""
         return [*lines, prefix + text]

@@ -20,7 +20,7 @@ from gpusim.count.half_helpers import HALF_HELPERS, HALF_SYMBOLS
 from gpusim.count.maths import libm_symbols
 from gpusim.errors import CountError
 
-VERSION = "10"
+VERSION = "13"
 """Raise when the instrumentation changes: part of every object file's key."""
 
 _names = itertools.count()
