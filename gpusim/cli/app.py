@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "plan",
     "predict",
     "replay",
+    "sweep",
     "trace",
     "validate",
     "why",
