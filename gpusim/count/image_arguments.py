@@ -73,7 +73,10 @@ def bind_image(bound: BoundArgument, parameter: Parameter, memory: Memory, place
         )
     _check_access(image, parameter, place)
     layout = image_layout(image, where=place)
-    region = memory.region(image.id)
+    try:
+        region = memory.region(image.id)
+    except CountError as error:
+        raise CountError(located(place, str(error))) from None
     if layout.size_bytes > region.size_bytes:
         raise CountError(
             located(

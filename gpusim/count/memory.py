@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.compiler.limits import how_to_raise
-from gpusim.errors import CountError
+from gpusim.errors import CountError, GpusimError
 
 if TYPE_CHECKING:
     from gpusim.count.image_format import ImageLayout
@@ -56,6 +56,8 @@ class Memory:
         self._used = 0
         self._mapped: mmap.mmap | None = None
         self._images: dict[int, ImageLayout] = {}
+        self._refused: dict[int, str] = {}
+        """Images that could not be created, and why."""
         self._known: set[int] = set()
         self._deferred: list[tuple[frozenset[int], Callable[[], None]]] = []
         if hasattr(os, "memfd_create"):
@@ -92,8 +94,12 @@ class Memory:
                     offset_bytes=buffer.offset_bytes,
                 )
         for image in trace.images.values():
-            content = trace.read_blob(image.content) if image.content else None
-            memory.add_image(image, content)
+            try:
+                content = trace.read_blob(image.content) if image.content else None
+                memory.add_image(image, content)
+            except GpusimError as error:
+                # Only the launches that use it are lost.
+                memory._refused[image.id] = str(error)
         return memory
 
     def __contains__(self, buffer: int) -> bool:
@@ -115,7 +121,9 @@ class Memory:
         return max(self._used, _PAGE)
 
     def region(self, buffer: int) -> Region:
-        """Return where a buffer lives."""
+        """Return where a buffer or image lives."""
+        if buffer in self._refused:
+            raise CountError(self._refused[buffer])
         try:
             return self._regions[buffer]
         except KeyError:
@@ -219,20 +227,15 @@ class Memory:
     def add_image(self, image: Image, content: bytes | None = None) -> None:
         """Create an image, zero-filled or with `content` in the pitch of its record.
 
-        One that is not executed (3D, packed formats) gets no memory; a launch that uses it is
-        refused.
-
         Raises
         ------
         CountError
-            As `add`; or `content` is shorter than the image.
+            As `add`; the image is of a kind that is not executed (3D, packed formats); or
+            `content` is shorter than the image.
         """
         from gpusim.count.image_format import image_layout
 
-        try:
-            layout = image_layout(image)
-        except CountError:
-            return
+        layout = image_layout(image)
         if image.buffer is not None and image.buffer in self._regions:
             size = self.region(image.buffer).size_bytes
             self.add(image.id, size, parent=image.buffer)

@@ -264,3 +264,29 @@ def edge_arithmetic(rng):
         np.array([v % 2**32 for v in row], u32).view(i32) for row in (quotient, rest, left, right)
     ]
     return Data((a, b, np.zeros((4, 8), i32), i32(8)), {2: np.array(rows)})
+
+
+@family((48,), (8,))
+def async_tile(rng):
+    x = dyadic(rng, 6, 8)
+    return Data((x, np.zeros_like(x), Local(32)), {1: 2 * x[:, ::-1]})
+
+
+@family((40,), (8,))
+def async_strided(rng):
+    x = rng.integers(-99, 99, (8, 5, 2)).astype(i32)
+    wanted = x.transpose(1, 0, 2)[..., ::-1]
+    return Data((x, np.zeros((5, 8, 2), i32), Local(64), i32(5)), {1: wanted})
+
+
+@family((64,), (16,))
+def half_rounding(rng):
+    x = (rng.normal(size=64) * np.exp2(rng.integers(-26, 15, 64))).astype(f32)
+    nearest = x.astype(f16)
+    wide = nearest.astype(f32)
+    up = np.where(wide < x, np.nextafter(nearest, f16(np.inf)), nearest)
+    down = np.where(wide > x, np.nextafter(nearest, f16(-np.inf)), nearest)
+    cut = np.where(x < 0, up, down)
+    return Data(
+        (x, np.zeros((64, 6), f16)), {1: np.stack([nearest, nearest, cut, up, down, cut], 1)}
+    )

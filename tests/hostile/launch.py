@@ -13,9 +13,11 @@ from gpusim.trace.records import (
     Argument,
     ArgumentKind,
     Buffer,
+    Image,
     Kernel,
     Launch,
     Program,
+    Sampler,
     Size3,
     Trace,
 )
@@ -48,6 +50,48 @@ class Ref:
     buffer: int
 
 
+@dataclass(frozen=True)
+class ImageRef:
+    """An image argument by the id of its image."""
+
+    image: int
+
+
+@dataclass(frozen=True)
+class SamplerRef:
+    """A sampler argument."""
+
+    sampler: int
+
+
+PIXELS, INTEGERS, CUBE, READ_ONLY, ENORMOUS, CUT_OFF, LAYERS = range(10, 17)
+"""Images: 8 x 8 of bytes that are fractions; of ints; 3D; one the host made read-only; one of
+2^31 x 2^31; one whose contents are too short; an array of 3."""
+CLAMPED, LINEAR, NORMALIZED, REPEATED = range(4)
+"""Samplers; the last one is of coordinates that are not normalised."""
+
+
+def _image(number: int, **fields: Any) -> Image:
+    shape = {"type": "image2d", "width": 8, "height": 8, "channel_type": "UNORM_INT8"}
+    return Image(id=number, **{**shape, **fields})
+
+
+IMAGES = (
+    _image(PIXELS),
+    _image(INTEGERS, channel_type="SIGNED_INT32"),
+    _image(CUBE, type="image3d", depth=8),
+    _image(READ_ONLY, flags=4),
+    _image(ENORMOUS, width=1 << 31, height=1 << 31),
+    _image(CUT_OFF, content=hashlib.sha256(b"short").hexdigest()),
+    _image(LAYERS, type="image2d_array", array_size=3),
+)
+SAMPLERS = (
+    Sampler(id=CLAMPED, normalized=False, addressing="CLAMP", filter="NEAREST"),
+    Sampler(id=LINEAR, normalized=False, addressing="CLAMP", filter="LINEAR"),
+    Sampler(id=NORMALIZED, normalized=True, addressing="CLAMP", filter="NEAREST"),
+    Sampler(id=REPEATED, normalized=False, addressing="REPEAT", filter="NEAREST"),
+)
+
 NULL = None
 
 
@@ -59,7 +103,7 @@ class Hostile:
     error: str
     """Regular expression found in the reason."""
     args: tuple[Any, ...] = (Ref(A),)
-    """`Ref`, `Local`, NumPy scalars, `Argument` as it is, or None for NULL."""
+    """`Ref`, `ImageRef`, `SamplerRef`, `Local`, NumPy scalars, an `Argument`, None for NULL."""
     global_size: Size3 = (16, 1, 1)
     local_size: Size3 | None = (4, 1, 1)
     kernel: str = "k"
@@ -75,6 +119,10 @@ def argument(index: int, value: Any) -> Argument:
     if isinstance(value, Ref):
         kind = ArgumentKind.BUFFER
         return Argument(index=index, kind=kind, size_bytes=8, ref=value.buffer)
+    if isinstance(value, ImageRef):
+        return Argument(index=index, kind=ArgumentKind.IMAGE, size_bytes=8, ref=value.image)
+    if isinstance(value, SamplerRef):
+        return Argument(index=index, kind=ArgumentKind.SAMPLER, size_bytes=8, ref=value.sampler)
     if isinstance(value, Local):
         return Argument(index=index, kind=ArgumentKind.LOCAL, size_bytes=value.size_bytes)
     if value is None:
@@ -107,6 +155,7 @@ def trace_of(case: Hostile) -> Trace:
     iota = np.arange(A_BYTES // 4, dtype=np.int32).tobytes()
     contents = hashlib.sha256(iota).hexdigest()
     blobs[contents] = iota
+    blobs[hashlib.sha256(b"short").hexdigest()] = b"short"
     hostile = Launch(
         index=1,
         seq=1,
@@ -142,6 +191,8 @@ def trace_of(case: Hostile) -> Trace:
             1: Kernel(id=1, name=case.kernel, program=1),
         },
         buffers={buffer.id: buffer for buffer in buffers},
+        images={image.id: image for image in IMAGES},
+        samplers={sampler.id: sampler for sampler in SAMPLERS},
         launches=(good_launch(0), hostile, good_launch(2)),
         read_blob=blobs.__getitem__,
     )

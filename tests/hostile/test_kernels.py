@@ -14,12 +14,13 @@ from gpusim.device import DeviceSpec, load_device
 from gpusim.pipeline import prepare
 from gpusim.report.report import Failure
 from gpusim.timing import LaunchWork
-from tests.hostile import endless_kernels, memory_kernels, source_kernels
+from tests.hostile import endless_kernels, image_kernels, memory_kernels, source_kernels
 from tests.hostile.launch import GOOD_ITEMS, TRACE, Hostile, trace_of
 from tests.hostile.processes import check_nothing_left_behind
 
 CASES: dict[str, Hostile] = {
     **memory_kernels.CASES,
+    **image_kernels.CASES,
     **endless_kernels.CASES,
     **source_kernels.CASES,
     **source_kernels.LIMITED,
@@ -54,9 +55,12 @@ def test_hostile_kernel(name: str) -> None:
     check_nothing_left_behind()
 
 
-@pytest.mark.parametrize("name", list(source_kernels.HARMLESS))
+HARMLESS = source_kernels.HARMLESS | image_kernels.HARMLESS
+
+
+@pytest.mark.parametrize("name", list(HARMLESS))
 def test_harmless_kernel(name: str) -> None:
-    works, failures = _prepare(source_kernels.HARMLESS[name])
+    works, failures = _prepare(HARMLESS[name])
     assert failures == []
     _check_good_launches([work for work in works if work.launch.index != 1], [0, 2])
     assert [work.launch.index for work in works] == [0, 1, 2]

@@ -250,3 +250,35 @@ kernel void edge_arithmetic(global const int *a, global const int *b, global int
   c[2 * n + i] = a[i] << b[i];
   c[3 * n + i] = (int)((uint)a[i] >> b[i]);
 }
+
+kernel void async_tile(global const float *from, global float *to, local float *tile) {
+  int n = get_local_size(0), lid = get_local_id(0), first = get_group_id(0) * n;
+  event_t loaded = async_work_group_copy(tile, from + first, n, 0);
+  wait_group_events(1, &loaded);
+  float mirrored = tile[n - 1 - lid];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  tile[lid] = 2 * mirrored;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  event_t stored = async_work_group_copy(to + first, tile, n, 0);
+  wait_group_events(1, &stored);
+}
+
+kernel void async_strided(global const int2 *from, global int2 *to, local int2 *column,
+                          int stride) {
+  int n = get_local_size(0), lid = get_local_id(0), x = get_group_id(0);
+  prefetch(from + x, 1);
+  event_t loaded = async_work_group_strided_copy(column, from + x, n, stride, 0);
+  wait_group_events(1, &loaded);
+  to[x * n + lid] = column[lid].yx;
+}
+
+kernel void half_rounding(global const float *from, global half *to) {
+  int i = get_global_id(0);
+  float x = from[i];
+  vstore_half(x, 6 * i, to);
+  vstore_half_rte(x, 6 * i + 1, to);
+  vstore_half_rtz(x, 6 * i + 2, to);
+  vstore_half_rtp(x, 6 * i + 3, to);
+  vstore_half_rtn(x, 6 * i + 4, to);
+  vstore_half(vload_half(6 * i + 2, to), 6 * i + 5, to);
+}
