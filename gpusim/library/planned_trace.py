@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from gpusim.trace.records import (
 )
 
 _POINTER_BYTES = 8
+_BUFFER = ArgumentKind.BUFFER
+_VALUE = ArgumentKind.VALUE
 
 
 class PlannedTrace:
@@ -116,7 +119,8 @@ class PlannedTrace:
         key = (source, options)
         if key not in self._program_ids:
             number = self._program_ids[key] = len(self._programs)
-            blob = self._blob(source.encode())
+            text, blob = _text(source)
+            self._blobs[blob] = text
             self._programs[number] = Program(
                 id=number, kind="source", blob=blob, build_options=options
             )
@@ -130,6 +134,13 @@ class PlannedTrace:
         return self._kernel_ids[key]
 
 
+@lru_cache(maxsize=256)
+def _text(source: str) -> tuple[bytes, str]:
+    """Encode and hash a text once, however many layers are planned with it."""
+    text = source.encode()
+    return text, hashlib.sha256(text).hexdigest()
+
+
 class BufferRef(int):
     """Id of a buffer, as an argument."""
 
@@ -139,11 +150,11 @@ class LocalBytes(int):
 
 
 def _argument(index: int, value: BufferRef | LocalBytes | np.generic | bytes) -> Argument:
+    if isinstance(value, bytes):
+        return Argument(index=index, kind=_VALUE, size_bytes=len(value), value=value)
     if isinstance(value, BufferRef):
-        return Argument(
-            index=index, kind=ArgumentKind.BUFFER, size_bytes=_POINTER_BYTES, ref=int(value)
-        )
+        return Argument(index=index, kind=_BUFFER, size_bytes=_POINTER_BYTES, ref=int(value))
     if isinstance(value, LocalBytes):
         return Argument(index=index, kind=ArgumentKind.LOCAL, size_bytes=int(value))
-    raw = value if isinstance(value, bytes) else value.tobytes()
-    return Argument(index=index, kind=ArgumentKind.VALUE, size_bytes=len(raw), value=raw)
+    raw = value.tobytes()
+    return Argument(index=index, kind=_VALUE, size_bytes=len(raw), value=raw)

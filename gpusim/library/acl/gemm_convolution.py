@@ -45,9 +45,11 @@ def add_gemm_convolution(plan: Sequence, layer: Layer) -> None:
         return
     _add_im2col(plan, layer, folds_bias, k, rows)
     result = "output" if plan.is_nhwc else "product"
+    # Eight columns at a time are taken back into maps.
+    multiple = columns if plan.is_nhwc else 8
     plan.tensors[result] = Tensor(
         dims=(n, product.m, batch * groups, 1),
-        right=round_up(n, columns) - n,
+        right=round_up(n, multiple) - n,
         bottom=round_up(product.m, rows) - product.m,
     )
     add_product(plan, product, "columns", "weights as matrix", result, "bias")

@@ -32,6 +32,13 @@ _CONVOLUTIONS = {
 }
 
 
+def why_not(layer: Layer, options: PlanOptions, asked: str) -> str:
+    """Return why a convolution can't be done the way it is asked for; empty when it can."""
+    if asked == "direct":
+        return why_not_direct(layer)
+    return why_not_winograd(layer, options) if asked == "winograd" else ""
+
+
 def own_choice(layer: Layer, options: PlanOptions) -> str:
     """Return the method that the library takes for a convolution when nobody asks for one."""
     square = layer.in_width == layer.in_height and layer.kernel_width == layer.kernel_height
@@ -95,12 +102,8 @@ def takes_groups_apart(layer: Layer, options: PlanOptions, asked: str) -> bool:
 def _add_convolution(plan: Sequence, layer: Layer, asked: str) -> str:
     if takes_groups_apart(layer, plan.options, asked):
         return _add_groups(plan, layer, asked)
-    refusal = {
-        "gemm": "",
-        "direct": why_not_direct(layer),
-        "winograd": why_not_winograd(layer, plan.options),
-    }
-    method = asked if asked and not refusal[asked] else own_choice(layer, plan.options)
+    is_taken = asked and not why_not(layer, plan.options, asked)
+    method = asked if is_taken else own_choice(layer, plan.options)
     _CONVOLUTIONS[method](plan, layer)
     return method
 

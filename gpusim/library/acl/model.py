@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from gpusim.errors import GpusimError, located
 from gpusim.library.acl.binding import Tensor, source_text
-from gpusim.library.acl.method import add_layer
+from gpusim.library.acl.depthwise import is_depthwise
+from gpusim.library.acl.method import add_layer, takes_groups_apart, why_not
 from gpusim.library.acl.sequence import Sequence, Step
 from gpusim.library.acl.target import target_of
 from gpusim.library.plan import PlannedLayer, PlanOptions
 from gpusim.library.planned_trace import PlannedTrace
-from gpusim.network.layers import Layer
+from gpusim.network.layers import Layer, LayerKind
 
 _ELEMENT = {"f32": "-DTYPE=float", "f16": "-DTYPE=half -DHALF=1"}
 
@@ -24,6 +25,8 @@ class Launches:
     steps: tuple[Step, ...]
     tensors: dict[str, Tensor]
     """Every tensor by name; the layer's are ``input``, ``weights``, ``bias`` and ``output``."""
+    refusal: str = ""
+    """Why the method asked for was not taken."""
 
 
 def launches_of(library: str, layer: Layer, options: PlanOptions) -> Launches:
@@ -47,7 +50,12 @@ def launches_of(library: str, layer: Layer, options: PlanOptions) -> Launches:
     _, _, asked = library.partition("-")
     plan = Sequence(target=target_of(options.target), options=options)
     method = add_layer(plan, layer, asked)
-    return Launches(method=method, steps=tuple(plan.ordered), tensors=plan.tensors)
+    return Launches(
+        method=method,
+        steps=tuple(plan.ordered),
+        tensors=plan.tensors,
+        refusal=why_not(layer, options, asked) if method != asked else "",
+    )
 
 
 def plan_acl(layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
@@ -72,6 +80,7 @@ def plan_winograd(layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...
 
 def _plan(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
     launches = launches_of(library, layer, options)
+    _check_sizes(layer, launches)
     trace = PlannedTrace(f"{library} {layer.name}")
     itemsize = 2 if options.dtype == "f16" else 4
     used = dict.fromkeys(
@@ -95,7 +104,6 @@ def _plan(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLaye
                 for a in binding.arguments
             ],
         )
-    _check_sizes(layer, launches)
     return (
         PlannedLayer(
             layer=layer,
@@ -103,7 +111,7 @@ def _plan(library: str, layer: Layer, options: PlanOptions) -> tuple[PlannedLaye
             method=launches.method,
             options=options,
             trace=trace.trace(),
-            unverified=_unverified(layer, options, launches),
+            unverified=_unverified(layer, options, library.partition("-")[2], launches),
         ),
     )
 
@@ -122,6 +130,23 @@ def _check_sizes(layer: Layer, launches: Launches) -> None:
             )
 
 
-def _unverified(layer: Layer, options: PlanOptions, launches: Launches) -> tuple[str, ...]:
-    """Return what of a plan rests on the library's source alone."""
-    return ()
+def _unverified(
+    layer: Layer, options: PlanOptions, asked: str, launches: Launches
+) -> tuple[str, ...]:
+    """Return what of a plan rests on the library's source alone, or on a convention of ours."""
+    notes = []
+    is_plain = layer.kind is LayerKind.CONVOLUTION and not is_depthwise(layer)
+    if is_plain and takes_groups_apart(layer, options, asked):
+        notes.append("one convolution per group, as the library's graph interface splits them")
+    if is_plain and asked and launches.method != asked:
+        notes.append(
+            f"{launches.method} because the library can't do {asked} here: {launches.refusal}"
+        )
+    if layer.kind is LayerKind.POOLING:
+        notes.append("a layer doesn't say how it pools: the whole map by mean, else by maximum")
+        if options.tuner == "static":
+            limit = target_of(options.target).max_work_group
+            notes.append(f"pooling kernels take up to {limit} work-items per group, as the device")
+    if layer.kind is LayerKind.FULLY_CONNECTED:
+        notes.append("weights in the layout of the input, so that none are converted")
+    return tuple(notes)
