@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpusim.device import DeviceSpec, load_device
 from gpusim.errors import GpusimError
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
     from gpusim.compiler.trace_programs import TracePrograms
     from gpusim.count.limits import Limits
     from gpusim.count.memory import Memory
+    from gpusim.count.simt_result import SimtResult
+    from gpusim.count.warp_sample import Warps
     from gpusim.count.work_count import WorkCount
     from gpusim.isa.cost import KernelCost
     from gpusim.lower.job import Job
     from gpusim.report.report import Failure, Report
     from gpusim.timing import LaunchWork, SimulationOptions
+
+_LOCKSTEP_INSTRUCTIONS = 5_000_000
+"""Lane instructions of the work-groups of a job that run in lock-step, about."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -81,9 +86,7 @@ def replay(
 
     trace = trace if isinstance(trace, Trace) else load_trace(trace)
     device = device if isinstance(device, DeviceSpec) else load_device(device)
-    works, failures = prepare(
-        trace, device, limits=limits, sass=sass, on_progress=on_progress
-    )
+    works, failures = prepare(trace, device, limits=limits, sass=sass, on_progress=on_progress)
     timeline = simulate(device, works, commands=trace.commands, fidelity=fidelity, options=options)
     return summarise(Path(trace.name).name, device, works, timeline, failures)
 
@@ -193,6 +196,9 @@ class _Stages:
     costs: dict[str, KernelCost] = field(default_factory=dict)
     sass: bool = False
     slices: dict[tuple[object, ...], WorkCount] = field(default_factory=dict)
+    diverged: dict[tuple[object, ...], tuple[dict[str, Any], SimtResult | None]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(cls, trace: Trace, device: DeviceSpec, limits: Limits | None) -> _Stages:
@@ -255,8 +261,32 @@ class _Stages:
             tuple(_argument_key(bound.argument, bound.size_bytes) for bound in job.arguments),
         )
         where = f"{self.trace.name}: launch {launch.index} ({launch.kernel})"
-        count = count_job(kernel, job, self.memory, limits=self.limits, where=where)
+        # What warps do is found out once for equal jobs; contents then change it little.
+        warps = None if key in self.diverged else self._warps(kernel)
+        count = count_job(kernel, job, self.memory, limits=self.limits, warps=warps, where=where)
+        if warps is not None:
+            self.diverged[key] = count.simt, count.lockstep
+        elif key in self.diverged:
+            simt, lockstep = self.diverged[key]
+            same = lockstep if count.mode == "slice" else None
+            count = replace(count, simt=simt, lockstep=same)
         return self.slices.setdefault(key, count) if count.mode == "slice" else count
+
+    def _warps(self, kernel: KernelIR) -> Warps | None:
+        """Return how sampled groups run in lock-step; None where lanes never part."""
+        from gpusim.count.reconvergence import POLICY_OF_ISA
+        from gpusim.count.uniform import may_diverge
+        from gpusim.count.warp_sample import Warps
+
+        width = int(self.device.core.warp_width.value)
+        if width == 1 or not may_diverge(kernel):
+            return None
+        return Warps(
+            width=width,
+            policy=POLICY_OF_ISA[self.device.isa],
+            all_policies=False,
+            lane_instructions=_LOCKSTEP_INSTRUCTIONS,
+        )
 
     def transfer(self, command: Command) -> None:
         """Apply a recorded transfer to the buffer contents."""

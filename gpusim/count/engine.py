@@ -137,6 +137,7 @@ def count_job(
     warp_width: int = 0,
     policy: str = "",
     lane_addresses: int = 0,
+    warps: Warps | None = None,
     where: str = "",
 ) -> WorkCount:
     """Count how often every basic block of one job runs, per work-group class.
@@ -162,6 +163,8 @@ def count_job(
         of the known devices of this width.
     lane_addresses : int
         Room for addresses of the sampled groups, in lane accesses; 0 = record none.
+    warps : Warps, optional
+        Instead of these three: everything that can be said of lock-step runs.
     where : str
         File and launch, in front of every message.
 
@@ -190,9 +193,10 @@ def count_job(
         raise CountError(located(label, f"cannot be counted by a slice: {proof.refusal}"))
     is_full = mode == "full" or bool(proof.refusal)
     checks = ("checked" if proof.refusal else "proven") if is_full else "slice"
-    if not warp_width:
+    if warps is None and warp_width:
+        warps = Warps(width=warp_width, policy=policy, lane_addresses=lane_addresses)
+    if warps is None:
         return request.full(is_proven=not proof.refusal) if is_full else request.slice(proof)
-    warps = Warps(width=warp_width, policy=policy, lane_addresses=lane_addresses)
     started = time.perf_counter()
     kept = request.keep_written() if is_full else {}
     sample = request.warps(checks, warps, None) if kept is None else None

@@ -26,7 +26,7 @@ _MAX_COUNT_BYTES = 64 << 20
 Floats = npt.NDArray[np.float64]
 
 
-def group_budget(n_warps: int, n_blocks: int, lane_instructions: float) -> int:
+def group_budget(n_warps: int, n_blocks: int, lane_instructions: float, most: int) -> int:
     """Return how many groups may run in lock-step.
 
     Parameters
@@ -36,9 +36,11 @@ def group_budget(n_warps: int, n_blocks: int, lane_instructions: float) -> int:
     n_blocks : int
     lane_instructions : float
         Of one group, on average.
+    most : int
+        Lane instructions of all of them.
     """
     by_memory = _MAX_COUNT_BYTES // (24 * n_warps * (n_blocks + 1))
-    by_time = MAX_LANE_INSTRUCTIONS / max(1.0, lane_instructions)
+    by_time = most / max(1.0, lane_instructions)
     return int(max(1, min(MAX_GROUPS, by_memory, by_time)))
 
 

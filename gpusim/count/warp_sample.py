@@ -18,7 +18,13 @@ from gpusim.count.address_stream import (
 )
 from gpusim.count.layout import BUFFER_BASE, LANES
 from gpusim.count.reconvergence import POLICIES, policy_of_width
-from gpusim.count.simt import class_of_groups, group_budget, sample_groups, spread_groups
+from gpusim.count.simt import (
+    MAX_LANE_INSTRUCTIONS,
+    class_of_groups,
+    group_budget,
+    sample_groups,
+    spread_groups,
+)
 from gpusim.count.simt_result import SimtResult
 
 if TYPE_CHECKING:
@@ -46,12 +52,15 @@ class Warps:
         Room for recorded addresses, of all sampled groups together; 0 = record none.
     all_policies : bool
         Run the other policies too, for the spread.
+    lane_instructions : int
+        Of the groups that run together, about; one always runs.
     """
 
     width: int
     policy: str = ""
     lane_addresses: int = 0
     all_policies: bool = True
+    lane_instructions: int = MAX_LANE_INSTRUCTIONS
 
     @property
     def stream_words(self) -> int:
@@ -78,12 +87,12 @@ class Sample:
 
 def choose_groups(warps: Warps, kernel: KernelIR, job: Job, count: WorkCount | None) -> list[int]:
     """Return the groups to run: by stratum when the job is counted, evenly spread before."""
-    n_warps = -(-job.group_items // warps.width)
+    n_warps, most = -(-job.group_items // warps.width), warps.lane_instructions
     if count is None:
-        return spread_groups(job.n_work_groups, group_budget(n_warps, kernel.n_blocks, 0))
+        return spread_groups(job.n_work_groups, group_budget(n_warps, kernel.n_blocks, 0, most))
     size = np.bincount(kernel.instructions["block"], minlength=kernel.n_blocks)
     mean = float(count.block_executions @ size) / job.n_work_groups
-    return sample_groups(count, group_budget(n_warps, kernel.n_blocks, mean))
+    return sample_groups(count, group_budget(n_warps, kernel.n_blocks, mean, most))
 
 
 def run_groups(

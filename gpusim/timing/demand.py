@@ -179,9 +179,11 @@ def _unit_executions(
 ) -> npt.NDArray[np.float64]:
     """Return (n_class, n_block) block executions per group, by thread or by warp.
 
-    A warp executes a block once for all lanes that reach it. Lanes are taken to reach a block
-    together, as they do without divergence; where the count knows the SIMT efficiency (active
-    lanes per issued lane), the warps issue that much more.
+    A warp executes a block once for all lanes that reach it together. Classes of which groups ran
+    in lock-step, under the reconvergence policy of the device's ISA, have the issues counted
+    there; others issue more than full warps would in the proportion of the job's SIMT efficiency.
+    Without lock-step runs lanes are taken to reach a block together, as they do without
+    divergence.
     """
     executions = count.class_blocks.astype(np.float64)
     if not figures.has_warps:
@@ -192,7 +194,11 @@ def _unit_executions(
     efficiency = filled
     if int(count.simt.get("warp_width", 0)) == width:
         efficiency = min(filled, count.simt.get("efficiency", filled)) or filled
-    return executions / (width * efficiency)
+    issued = executions / (width * efficiency)
+    if count.lockstep is None or count.lockstep.warp_width != width:
+        return issued
+    ran = count.lockstep.class_issues(len(executions))
+    return np.where(np.isnan(ran), issued, ran)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
