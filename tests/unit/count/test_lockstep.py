@@ -6,6 +6,7 @@ import pytest
 from gpusim.compiler import compile_kernel
 from gpusim.count import Memory, count_job
 from gpusim.count.reconvergence import LOWEST_PC, POST_DOMINATOR
+from gpusim.count.uniform import may_diverge
 from tests.corpus.run import bind, job_of
 from tests.corpus.table import CASES
 from tests.unit.count.lockstep_run import check
@@ -144,7 +145,11 @@ def test_corpus(name: str) -> None:
     job = job_of(case, bind(case.data(), memory))
     per_group = counted.block_executions @ size / job.n_work_groups
     groups = sorted({0, job.n_work_groups - 1})[: max(1, int(150_000 / per_group))]
-    check(kernel, job, memory, groups, 8)
+    issued = check(kernel, job, memory, groups, 8)
+    if not may_diverge(kernel):
+        assert issued[LOWEST_PC] == issued[POST_DOMINATOR]
+        simt = count_job(kernel, job, memory, warp_width=8).simt
+        assert simt["divergent_branches"] == 0
 
 
 def test_most_of_the_corpus_is_known_to_the_oracle() -> None:
