@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from gpusim.compiler.kernel_ir import BLOCK, KernelIR
 from gpusim.isa.ir_view import IRView, is_value, parameter_index
+from gpusim.timing.image_access import NO_IMAGES, JobImages, TexelAddress, accessed_images
 from gpusim.timing.work_item_ids import LOCAL_BASE
 
 Array = npt.NDArray[np.int64]
@@ -62,6 +63,7 @@ def access_forms(
     parameters: Mapping[int, int],
     trips: Mapping[int, float],
     address_spaces: tuple[int, ...],
+    images: JobImages = NO_IMAGES,
 ) -> list[Access]:
     """Return the accesses of a kernel to the given address spaces, in program order.
 
@@ -80,10 +82,28 @@ def access_forms(
         Loop -> mean iterations per entry; needed where a value leaves its loop.
     address_spaces : tuple of int
         SPIR numbers.
+    images : JobImages
+        Of the job; their texels are accessed like global memory.
     """
     solver = _Solver(kernel, view, ids, sizes, parameters, trips)
     accesses = []
+    texels = TexelAddress(view, images, solver.plain_operand)
+    touched = accessed_images(kernel, view, images)
     for index, row in enumerate(kernel.instructions):
+        if index in touched:
+            place, block = touched[index], int(row["block"])
+            texel = texels.address(index, place)
+            accesses.append(
+                Access(
+                    block=block,
+                    loops=solver.nest(block),
+                    access_bytes=place.layout.texel_bytes,
+                    is_load="read_image" in view.callee(index),
+                    is_store="write_image" in view.callee(index),
+                    form=None if texel is None else Form(texel.base, texel.strides),
+                )
+            )
+            continue
         if row["access_bytes"] <= 0 or row["address_space"] not in address_spaces:
             continue
         name = view.opcode[index]
@@ -123,6 +143,11 @@ class _Solver:
         """PHI being solved -> its stand-in key."""
         self._headers = {loop.header: i for i, loop in enumerate(kernel.loops)}
         self._variables: dict[str, int] = {}
+
+    def plain_operand(self, index: int, position: int) -> tuple[Any, dict[int, Any]] | None:
+        """Return base and strides of an operand, None where it is no sum."""
+        form = self.operand(index, position)
+        return None if form is None else (form.base, form.strides)
 
     def nest(self, block: int) -> tuple[int, ...]:
         """Return the loops around a block, innermost first."""

@@ -21,6 +21,7 @@ from gpusim.isa.ir_view import IRView
 from gpusim.lower.job import Job
 from gpusim.timing.address_form import Access, access_forms
 from gpusim.timing.figures import GpuFigures
+from gpusim.timing.image_access import accessed_images, image_places
 from gpusim.timing.loop_reuse import Floats, LoopReuse, Stream, streams
 from gpusim.timing.residency import Residency
 from gpusim.timing.work_item_ids import job_sizes, parameter_values, work_item_ids
@@ -100,6 +101,7 @@ class _JobTraffic:
         self._figures = figures
         self._executions = count.block_executions.astype(np.float64)
         self._trips = loop_trips(self._kernel, self._executions)
+        self._images = image_places(job)
         self._parents = [loop.parent for loop in self._kernel.loops]
         self._groups_per_core = min(
             job.n_work_groups, max(1, resident.resident_units // resident.units_per_group)
@@ -116,6 +118,9 @@ class _JobTraffic:
         rows = self._kernel.instructions
         cached = (rows["access_bytes"] > 0) & np.isin(rows["address_space"], CACHED_SPACES)
         blocks, sizes = rows["block"][cached], rows["access_bytes"][cached]
+        touched = accessed_images(self._kernel, self._view, self._images)
+        blocks = np.append(blocks, rows["block"][list(touched)])
+        sizes = np.append(sizes, [place.layout.texel_bytes for place in touched.values()])
         accessed = self._count.class_blocks[:, blocks].astype(np.float64) @ sizes
         if not np.any(accessed):
             return Traffic(
@@ -173,6 +178,7 @@ class _JobTraffic:
             parameters=parameter_values(kernel, job),
             trips=self._trips,
             address_spaces=CACHED_SPACES,
+            images=self._images,
         )
         return forms, len(ids["local_linear_id"])
 
