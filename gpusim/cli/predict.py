@@ -29,6 +29,9 @@ def predict_command(
     tuner: str = typer.Option("none", help="none or static (ACL)."),
     fidelity: str = typer.Option("wave", help="analytic, wave or detailed."),
     clock_mhz: float | None = typer.Option(None, help="GPU clock; the device's by default."),
+    image: str | None = typer.Option(
+        None, help="HEIGHTxWIDTH, for an ONNX file that leaves it open."
+    ),
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
@@ -46,6 +49,7 @@ def predict_command(
             tuner=tuner,
             fidelity=fidelity,
             clock_khz=None if clock_mhz is None else round(clock_mhz * 1000),
+            image=None if image is None else parse_image(image),
             on_progress=update,
         )
     if as_json:
@@ -55,6 +59,22 @@ def predict_command(
         print_csv(tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
     else:
         print_prediction(result)
+
+
+def parse_image(text: str) -> tuple[int, int]:
+    """Return (height, width) of ``224x224``.
+
+    Raises
+    ------
+    GpusimError
+        For anything else.
+    """
+    from gpusim.errors import GpusimError, located
+
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise GpusimError(located("--image", "no size", expected="HEIGHTxWIDTH", found=text))
+    return (int(height), int(width))
 
 
 def print_prediction(result: NetworkPrediction) -> None:
@@ -95,6 +115,11 @@ def print_prediction(result: NetworkPrediction) -> None:
         if memory.layers
         else "memory 0 MiB"
     )
+    if result.library == "all":
+        for other in result.alternatives:
+            missing = f", {other.missing} layers by others" if other.missing else ""
+            times = f"{other.run_ps / 1e9:.3f} ms, x{other.ratio:.2f}"
+            typer.echo(f"all by {other.library}: {times}{missing}")
     kinds = ", ".join(f"{number} {kind}" for kind, number in result.evidence.items() if number)
     typer.echo(f"figures used: {kinds}")
     for note in result.notes:

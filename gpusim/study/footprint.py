@@ -84,8 +84,8 @@ def footprint(
     alive = _alive_elements(network)
     rows = []
     for position, (layer, plan) in enumerate(zip(network.layers, plans, strict=True)):
-        own = size * (layer.weights + batch * (_in_elements(network, layer) + _out_elements(layer)))
-        workspace, prepared = _library_bytes(plan, own, layer.weights * size)
+        maps = size * batch * (_in_elements(network, layer) + _out_elements(layer))
+        workspace, prepared = _library_bytes(plan, maps, layer.weights * size)
         rows.append(
             LayerMemory(
                 weights_bytes=layer.weights * size,
@@ -97,11 +97,11 @@ def footprint(
     return Footprint(layers=tuple(rows))
 
 
-def _library_bytes(plan: PlannedLayer | None, own: int, weights: int) -> tuple[int, int]:
+def _library_bytes(plan: PlannedLayer | None, maps: int, weights: int) -> tuple[int, int]:
     """Return (workspace, prepared) bytes that a plan has beyond the layer's own tensors.
 
-    A buffer that a preparing launch uses and that is none of the weights' size at most once is
-    kept; the rest of what exceeds the layer's own tensors is workspace.
+    What the preparation hands to the run is kept; what else the run uses beyond input, output and
+    weights is workspace.
     """
     if plan is None:
         return 0, 0
@@ -113,10 +113,10 @@ def _library_bytes(plan: PlannedLayer | None, own: int, weights: int) -> tuple[i
             if argument.kind is ArgumentKind.BUFFER and argument.ref is not None
         }
     sizes = {number: buffer.size_bytes for number, buffer in plan.trace.buffers.items()}
-    preparing = sum(sizes[number] for number in used[Phase.PREPARE])
-    prepared = max(0, preparing - weights) if used[Phase.PREPARE] else 0
-    total = sum(sizes[number] for number in used[Phase.RUN] | used[Phase.PREPARE])
-    return max(0, total - own - prepared), prepared
+    prepared = sum(sizes[number] for number in used[Phase.PREPARE] & used[Phase.RUN])
+    own = maps + (0 if prepared else weights)
+    running = sum(sizes[number] for number in used[Phase.RUN] - used[Phase.PREPARE])
+    return max(0, running - own), prepared
 
 
 def _alive_elements(network: Network) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +56,26 @@ class LayerPrediction:
     unverified: tuple[str, ...] = ()
     others: tuple[tuple[str, int], ...] = ()
     """(library and method, time in ps) of what else could compute it, fastest first."""
+    by_library: Mapping[str, int] = field(default_factory=dict)
+    """Library asked -> time of its fastest way, ps; those that cannot compute it are missing."""
 
     @property
     def n_jobs(self) -> int:
         """Jobs at every inference."""
         return sum(launch.n_jobs for launch in self.launches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A library used for all layers that it can compute."""
+
+    library: str
+    run_ps: int
+    """Sum over the layers."""
+    ratio: float
+    """To what was predicted."""
+    missing: int
+    """Layers that another library computes and this one cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +107,33 @@ class NetworkPrediction:
         return tuple(layer for layer in self.layers if layer.library == ESTIMATED)
 
     @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """What every library that was asked would cost alone, fastest first.
+
+        A layer that it cannot compute counts as predicted here, so that totals compare.
+        """
+        busy = sum(one.run_ps for one in self.layers) or 1
+        rows = []
+        for library in self.options:
+            times = [one.by_library.get(library, one.run_ps) for one in self.layers]
+            missing = sum(library not in one.by_library for one in self.layers if one.by_library)
+            rows.append(
+                Alternative(
+                    library=library, run_ps=sum(times), ratio=sum(times) / busy, missing=missing
+                )
+            )
+        return tuple(sorted(rows, key=lambda row: (row.missing, row.run_ps)))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to know before trusting the numbers, in plain words."""
-        rows = [f"{one.layer.name}: {one.note}" for one in self.layers if one.note]
+        names: dict[str, list[str]] = {}
+        for one in self.layers:
+            if one.note:
+                # Layers that differ in nothing but their name share a line.
+                note = one.note.replace(f"layer {one.layer.name}: ", "")
+                names.setdefault(note, []).append(one.layer.name)
+        rows = [f"{', '.join(found)}: {note}" for note, found in names.items()]
         rows += [
             f"unverified: {text}"
             for text in dict.fromkeys(text for one in self.layers for text in one.unverified)
@@ -164,6 +203,15 @@ class NetworkPrediction:
                 "weights_bytes": memory.weights_bytes,
                 "prepared_bytes": memory.prepared_bytes,
             },
+            "alternatives": [
+                {
+                    "library": row.library,
+                    "ms": row.run_ps / _PS_PER_MS,
+                    "ratio": row.ratio,
+                    "missing": row.missing,
+                }
+                for row in self.alternatives
+            ],
             "estimated": [one.layer.name for one in self.estimated],
             "notes": list(self.notes),
             "evidence": self.evidence,
@@ -182,6 +230,7 @@ def predict(
     fidelity: str = "wave",
     clock_khz: int | None = None,
     store: TimeStore | None = None,
+    image: tuple[int, int] | None = None,
     on_progress: OnProgress | None = None,
 ) -> NetworkPrediction:
     """Predict one inference of a network.
@@ -205,6 +254,8 @@ def predict(
         GPU clock; the device model's by default.
     store : TimeStore, optional
         Times of launches; in the user's cache folder by default.
+    image : (height, width), optional
+        For an ONNX file that leaves the size of its images open.
     on_progress : callable, optional
         Called with (layers done, layers in all).
 
@@ -214,7 +265,7 @@ def predict(
         For an unknown network, device, library or option.
     """
     check_run(fidelity, clock_khz)
-    network = network if isinstance(network, Network) else open_network(network)
+    network = network if isinstance(network, Network) else open_network(network, image=image)
     spec = device if isinstance(device, DeviceSpec) else load_device(device)
     libraries = _libraries(library)
     options = {
@@ -227,7 +278,7 @@ def predict(
         )
         for name in dict.fromkeys((*libraries, *_FALLBACK))
     }
-    predictor = _Predictor(
+    predictor = LayerPredictor(
         device=spec,
         libraries=libraries,
         options=options,
@@ -272,7 +323,9 @@ def _libraries(library: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Predictor:
+class LayerPredictor:
+    """Predict layer by layer: by the libraries asked for, by a stand-in, or from bytes."""
+
     device: DeviceSpec
     libraries: tuple[str, ...]
     options: dict[str, PlanOptions]
@@ -305,8 +358,8 @@ class _Predictor:
         ranked = sorted(
             (
                 (f"{time.library} {time.method}", time.run_ps)
-                for time, other in found
-                if other is not plan
+                for time, _ in found
+                if (time.method, time.run_ps) != (best.method, best.run_ps)
             ),
             key=lambda pair: pair[1],
         )
@@ -321,6 +374,10 @@ class _Predictor:
                 note=f"computed by {best.library}: {note}" if note else "",
                 unverified=best.unverified,
                 others=tuple(ranked),
+                by_library={
+                    library: min(time.run_ps for time, _ in found if time.library == library)
+                    for library in dict.fromkeys(time.library for time, _ in found)
+                },
             ),
             plan,
         )
