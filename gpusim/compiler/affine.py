@@ -8,6 +8,10 @@ those (``value17`` = the result of instruction 17).
 A descriptor is exact as long as no integer on the way wraps at its width, which holds for every
 address inside a buffer that the program computes as its author meant it. Whoever needs a proof
 checks ranges (`count` does).
+
+The symbols are ``argN``, ``valueN``, ``work_dim``, and per dimension D ``global_sizeD``,
+``local_sizeD``, ``enqueued_local_sizeD``, ``num_groupsD``, ``global_offsetD`` and ``first_itemD``,
+the global id that local id 0 of group 0 has or would have: a job may begin within its launch.
 """
 
 from __future__ import annotations
@@ -98,6 +102,10 @@ class AddressDescriptor:
         return total + sum(c.value(symbols) * iterations[loop] for loop, c in self.loops)
 
 
+_MAX_KERNELS = 4096
+_descriptors: dict[str, dict[int, AddressDescriptor | None]] = {}
+
+
 def affine_addresses(kernel: KernelIR) -> dict[int, AddressDescriptor | None]:
     """Return a descriptor for every load, store and atomic of a kernel that has one.
 
@@ -111,7 +119,13 @@ def affine_addresses(kernel: KernelIR) -> dict[int, AddressDescriptor | None]:
         Instruction -> descriptor; None where the address is not affine: it depends on loaded
         data, on a choice between different forms, or on a product of ids.
     """
-    return _Analysis(kernel).descriptors()
+    if not kernel.key:
+        return _Analysis(kernel).descriptors()
+    if kernel.key not in _descriptors:
+        if len(_descriptors) >= _MAX_KERNELS:
+            _descriptors.clear()
+        _descriptors[kernel.key] = _Analysis(kernel).descriptors()
+    return _descriptors[kernel.key]
 
 
 class _Analysis:
@@ -365,9 +379,11 @@ class _Analysis:
 def _global_id(dimension: int, *, is_relative: bool = False) -> Affine:
     size = Polynomial.symbol(f"local_size{dimension}")
     form = Affine.atom(f"group{dimension}", size) + Affine.atom(f"local{dimension}")
+    form += Affine.atom("", Polynomial.symbol(f"first_item{dimension}"))
     if is_relative:
-        return form
-    return form + Affine.atom("", Polynomial.symbol(f"global_offset{dimension}"))
+        offset = Polynomial.symbol(f"global_offset{dimension}")
+        form += Affine.atom("", -offset)
+    return form
 
 
 def _linear(ids: list[Affine], sizes: list[Polynomial]) -> Affine:

@@ -1,43 +1,35 @@
 """Addresses of a kernel as sums: a base per work-item plus a stride per enclosing loop.
 
-Ids and arguments are numbers at a launch, so the base of every address is plain arithmetic on
-arrays over chosen work-items. What is left is how an address moves from one iteration of a loop
-to the next; for the loops of dense kernels that is a constant.
+What is affine in ids and loop counters is so for every launch: the compiler's descriptors say
+how (`gpusim.compiler.affine`), and only numbers are filled in here. Other addresses (of
+quotients, choices, products of ids) are worked out for the launch: ids and arguments are
+numbers, so the base is plain arithmetic on arrays over chosen work-items, and what is left is
+how it moves from one iteration of a loop to the next.
 """
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gpusim.compiler.affine import AddressDescriptor, affine_addresses
 from gpusim.compiler.kernel_ir import BLOCK, KernelIR
+from gpusim.compiler.polynomial import Polynomial
 from gpusim.isa.ir_view import IRView, is_value, parameter_index
+from gpusim.timing import form_arithmetic as arithmetic
+from gpusim.timing.form_arithmetic import Array, Form
 from gpusim.timing.image_access import NO_IMAGES, JobImages, TexelAddress, accessed_images
 from gpusim.timing.work_item_ids import LOCAL_BASE
 
-Array = npt.NDArray[np.int64]
+_HIGHEST = 1 << 62
 _VARIABLE_STRIDE = 1 << 24
 _BUILTIN = re.compile(r"_Z\d+get_(\w+?)[jv]$")
 _INTRINSIC = re.compile(r"(?:llvm|gpusim)\.(\w+)\.i(\d+)$")
 _CASTS = ("sext", "zext", "trunc", "freeze", "bitcast", "addrspacecast", "ptrtoint", "inttoptr")
-
-
-@dataclass(slots=True)
-class Form:
-    """``base + sum over loops of stride * iteration``."""
-
-    base: Any
-    """int64, (n_thread,) or a scalar: value in the first iteration of every loop."""
-    strides: dict[int, Any] = field(default_factory=dict)
-    """Loop -> change per iteration; keys below zero stand for a value still being solved."""
-    is_exact: bool = True
-    """False where a choice or rounding that varies from iteration to iteration was left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +67,7 @@ def access_forms(
     ids : mapping
         Work-item function -> (n_thread,) values.
     sizes : mapping
-        Work-item function -> value equal for all work-items.
+        `address_symbols` of the job.
     parameters : mapping
         Kernel parameter -> integer or address.
     trips : mapping
@@ -86,6 +78,7 @@ def access_forms(
         Of the job; their texels are accessed like global memory.
     """
     solver = _Solver(kernel, view, ids, sizes, parameters, trips)
+    descriptors = affine_addresses(kernel)
     accesses = []
     texels = TexelAddress(view, images, solver.plain_operand)
     touched = accessed_images(kernel, view, images)
@@ -115,7 +108,7 @@ def access_forms(
                 access_bytes=int(row["access_bytes"]),
                 is_load=name != "store",
                 is_store=name != "load",
-                form=solver.operand(index, 1 if name == "store" else 0),
+                form=solver.address(index, descriptors.get(index)),
             )
         )
     return accesses
@@ -156,6 +149,66 @@ class _Solver:
             nest.append(loop)
             loop = self._kernel.loops[loop].parent
         return tuple(nest)
+
+    def address(self, index: int, descriptor: AddressDescriptor | None) -> Form | None:
+        """Return the address of an access, from its descriptor where it has one."""
+        if descriptor is not None:
+            form = self._described(descriptor)
+            if form is not None:
+                return form
+        return self.operand(index, 1 if self.view.opcode[index] == "store" else 0)
+
+    def _described(self, descriptor: AddressDescriptor) -> Form | None:
+        """Return a descriptor's form; None where a symbol has no value at this launch."""
+        start = self._base(descriptor.base)
+        offset = self._number(descriptor.offset)
+        if start is None or offset is None:
+            return None
+        base: Any = start + offset
+        for name, coefficients in (("group_id", descriptor.group), ("local_id", descriptor.local)):
+            for axis, coefficient in enumerate(coefficients):
+                if coefficient:
+                    factor = self._number(coefficient)
+                    if factor is None:
+                        return None
+                    base = base + self._named[f"{name}{axis}"] * factor
+        strides = {}
+        for loop, coefficient in descriptor.loops:
+            factor = self._number(coefficient)
+            if factor is None:
+                return None
+            strides[loop] = factor
+        return Form(base, strides)
+
+    def _base(self, name: str) -> Any:
+        if name.startswith("arg"):
+            value = self._parameters.get(int(name.removeprefix("arg")))
+            return None if value is None else np.int64(value)
+        if name.startswith("@"):
+            form = self._literal(name)
+            return None if form is None else form.base
+        return self._named["private_base"]
+
+    def _number(self, polynomial: Polynomial) -> Any:
+        """Return a polynomial's value at this launch, None where it is unknown."""
+        values = {}
+        for symbol in polynomial.symbols:
+            value = self._symbol(symbol)
+            if value is None:
+                return None
+            values[symbol] = value
+        value = polynomial.value(values)
+        return np.int64(value) if abs(value) < _HIGHEST else None
+
+    def _symbol(self, symbol: str) -> int | None:
+        if symbol.startswith("arg"):
+            return self._parameters.get(int(symbol.removeprefix("arg")))
+        if symbol.startswith("value"):
+            form = self._value(int(symbol.removeprefix("value")))
+            if form is None or form.strides or not form.is_exact or np.ndim(form.base):
+                return None
+            return int(form.base)
+        return int(self._named[symbol]) if symbol in self._named else None
 
     def operand(self, index: int, position: int) -> Form | None:
         """Return an operand as its user sees it."""
@@ -242,13 +295,13 @@ class _Solver:
 
     def _binary(self, index: int, name: str, a: Form, b: Form) -> Form | None:
         if name == "add" or (name == "or" and "disjoint" in self.view.texts[index]):
-            return _sum(a, b, 1)
+            return arithmetic.total(a, b, 1)
         if name == "sub":
-            return _sum(a, b, -1)
+            return arithmetic.total(a, b, -1)
         if name == "mul":
-            return _product(a, b)
+            return arithmetic.product(a, b)
         if name == "shl" and not b.strides:
-            return _product(a, Form(np.int64(1) << (b.base & 63)))
+            return arithmetic.product(a, Form(np.int64(1) << (b.base & 63)))
         function = self._function(index, name)
         if function is None:
             return None
@@ -258,13 +311,13 @@ class _Solver:
     def _function(self, index: int, name: str) -> Callable[..., Any] | None:
         """Return a function of two arrays for an operation that does not keep sums."""
         if name == "icmp":
-            return _PREDICATES[self.view.predicate(index)]
+            return arithmetic.PREDICATES[self.view.predicate(index)]
         bits = self.view.type_of(index).bits
         if name in ("lshr", "udiv", "urem") and bits < 64:
             mask = (1 << bits) - 1
-            plain = _FUNCTIONS[name]
+            plain = arithmetic.FUNCTIONS[name]
             return lambda a, b: plain(a & mask, b & mask)
-        return _FUNCTIONS.get(name)
+        return arithmetic.FUNCTIONS.get(name)
 
     def _call(self, index: int) -> Form | None:
         callee = self.view.callee(index)
@@ -275,13 +328,13 @@ class _Solver:
             value = self._named.get(key, self._named.get(name))
             return None if value is None else Form(value)
         intrinsic = _INTRINSIC.match(callee)
-        if intrinsic is None or intrinsic.group(1) not in _FUNCTIONS:
+        if intrinsic is None or intrinsic.group(1) not in arithmetic.FUNCTIONS:
             return None
         a, b = self.operand(index, 0), self.operand(index, 1)
         if a is None or b is None:
             return None
         is_exact = a.is_exact and b.is_exact and not (a.strides or b.strides)
-        return Form(_FUNCTIONS[intrinsic.group(1)](a.base, b.base), {}, is_exact)
+        return Form(arithmetic.FUNCTIONS[intrinsic.group(1)](a.base, b.base), {}, is_exact)
 
     def _address(self, index: int) -> Form | None:
         total = self.operand(index, 0)
@@ -289,7 +342,7 @@ class _Solver:
             step = self.operand(index, position)
             if total is None or step is None:
                 return None
-            total = _sum(total, _scaled(step, stride), 1)
+            total = arithmetic.total(total, arithmetic.scaled(step, stride), 1)
         return total
 
     def _select(self, index: int) -> Form | None:
@@ -353,62 +406,3 @@ class _Solver:
 def _mentions(form: Form | None) -> bool:
     """Return whether `form` holds the stand-in of an open recurrence."""
     return form is not None and any(key < 0 for key in form.strides)
-
-
-def _sum(a: Form, b: Form, sign: int) -> Form:
-    strides = dict(a.strides)
-    for loop, stride in b.strides.items():
-        strides[loop] = strides.get(loop, 0) + sign * stride
-    return Form(a.base + sign * b.base, strides, a.is_exact and b.is_exact)
-
-
-def _scaled(a: Form, factor: int) -> Form:
-    return Form(a.base * factor, {k: v * factor for k, v in a.strides.items()}, a.is_exact)
-
-
-def _product(a: Form, b: Form) -> Form:
-    if a.strides and b.strides:
-        return Form(a.base * b.base, {}, is_exact=False)
-    moving, fixed = (a, b) if a.strides else (b, a)
-    strides = {loop: stride * fixed.base for loop, stride in moving.strides.items()}
-    return Form(a.base * b.base, strides, a.is_exact and b.is_exact)
-
-
-def _divide(a: Any, b: Any) -> Any:
-    """Divide rounding towards zero; by zero gives zero."""
-    safe = np.where(b == 0, 1, b)
-    quotient = np.abs(a) // np.abs(safe)
-    return np.where(b == 0, 0, np.where((a < 0) != (safe < 0), -quotient, quotient))
-
-
-def _remainder(a: Any, b: Any) -> Any:
-    return np.where(b == 0, 0, a - _divide(a, b) * b)
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "and": operator.and_,
-    "or": operator.or_,
-    "xor": operator.xor,
-    "lshr": lambda a, b: a >> (b & 63),
-    "ashr": lambda a, b: a >> (b & 63),
-    "sdiv": _divide,
-    "udiv": _divide,
-    "srem": _remainder,
-    "urem": _remainder,
-    "smin": np.minimum,
-    "smax": np.maximum,
-    "umin": np.minimum,
-    "umax": np.maximum,
-}
-_PREDICATES: dict[str, Callable[..., Any]] = {
-    "eq": lambda a, b: np.int64(a == b),
-    "ne": lambda a, b: np.int64(a != b),
-    "slt": lambda a, b: np.int64(a < b),
-    "sle": lambda a, b: np.int64(a <= b),
-    "sgt": lambda a, b: np.int64(a > b),
-    "sge": lambda a, b: np.int64(a >= b),
-    "ult": lambda a, b: np.int64(a < b),
-    "ule": lambda a, b: np.int64(a <= b),
-    "ugt": lambda a, b: np.int64(a > b),
-    "uge": lambda a, b: np.int64(a >= b),
-}

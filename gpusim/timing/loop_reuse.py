@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.timing.address_form import Access, Array
+from gpusim.timing.address_form import Access
 from gpusim.timing.footprint import Footprint, touched, union_units
+from gpusim.timing.form_arithmetic import Array
 
 Floats = npt.NDArray[np.float64]
 ROOT = -1

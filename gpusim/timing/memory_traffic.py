@@ -24,7 +24,7 @@ from gpusim.timing.figures import GpuFigures
 from gpusim.timing.image_access import accessed_images, image_places
 from gpusim.timing.loop_reuse import Floats, LoopReuse, Stream, streams
 from gpusim.timing.residency import Residency
-from gpusim.timing.work_item_ids import job_sizes, parameter_values, work_item_ids
+from gpusim.timing.work_item_ids import address_symbols, parameter_values, work_item_ids
 from gpusim.trace.records import ArgumentKind
 
 CACHED_SPACES = (0, 1, 2, 4)
@@ -174,7 +174,7 @@ class _JobTraffic:
             kernel,
             self._view,
             ids=ids,
-            sizes=job_sizes(job),
+            sizes=address_symbols(job),
             parameters=parameter_values(kernel, job),
             trips=self._trips,
             address_spaces=CACHED_SPACES,

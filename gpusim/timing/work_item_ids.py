@@ -78,6 +78,20 @@ def job_sizes(job: Job) -> dict[str, int]:
     return sizes
 
 
+def address_symbols(job: Job) -> dict[str, int]:
+    """Return what the coefficients of addresses are made of, arguments aside.
+
+    `job_sizes`, and ``first_item0`` to 2: the global id that local id 0 of group 0 has or would
+    have (`gpusim.compiler.affine`).
+    """
+    symbols = job_sizes(job)
+    for axis in range(3):
+        before = job.group_offset[axis] * job.local_size[axis]
+        first = job.launch_global_offset[axis] + job.item_offset[axis] - before
+        symbols[f"first_item{axis}"] = first
+    return symbols
+
+
 SIZE_NAMES = (
     "work_dim",
     *(

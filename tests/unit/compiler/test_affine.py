@@ -18,6 +18,7 @@ SIZES = {
     "global_size0": 12, "global_size1": 8, "global_size2": 9,
     "num_groups0": 3, "num_groups1": 4, "num_groups2": 3,
     "global_offset0": 5, "global_offset1": 0, "global_offset2": 7,
+    "first_item0": 5, "first_item1": 0, "first_item2": 7,
 }  # fmt: skip
 
 GEMM = """kernel void k(global float *restrict c, global const float *a, global const float *b,

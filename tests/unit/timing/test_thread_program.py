@@ -1,17 +1,21 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpusim.compiler import compile_kernel
+from gpusim.compiler.affine import affine_addresses
 from gpusim.isa.ir_view import IRView
 from gpusim.loops import thread_run
 from gpusim.lower import AddressMap, lower_launch
+from gpusim.timing import address_form
 from gpusim.timing.address_form import access_forms
 from gpusim.timing.memory_traffic import loop_trips
 from gpusim.timing.thread_program import thread_program
 from gpusim.timing.thread_trace import trace_threads
-from gpusim.timing.work_item_ids import job_sizes, parameter_values, work_item_ids
+from gpusim.timing.work_item_ids import address_symbols, parameter_values, work_item_ids
 from gpusim.trace.records import Argument, ArgumentKind, Buffer, Launch, Trace
 from tests.unit.timing import synthetic
 
@@ -153,7 +157,7 @@ def test_affine_forms_give_the_addresses_of_every_iteration(name, size):
         kernel,
         IRView(kernel),
         ids=work_item_ids(job, groups, 0),
-        sizes=job_sizes(job),
+        sizes=address_symbols(job),
         parameters=parameter_values(kernel, job),
         trips=trips,
         address_spaces=(1, 2, 3, 4),
@@ -235,3 +239,58 @@ def test_integer_operations_are_those_of_two_s_complement(a, b, bits):
     )
     assert row == -1
     assert registers[2:].tolist() == [wrapped(value, bits) for value in expected.values()]
+
+
+OFFSETS = """
+kernel void offsets(global float* a, global const float* b, global float* c, int k, int n) {
+  int x = get_global_id(0), y = get_global_id(1), g = get_group_id(0), q = n / 3;
+  for (int i = 0; i < k; ++i)
+    a[y * n + x + i * q] = b[get_global_id(1) * 8 + get_global_offset(0) + g * 4 + i];
+  c[get_global_linear_id()] = b[get_local_linear_id()] + b[x / 3];
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["gemm", "groups", "cases", "triangle", "offsets"])
+def test_the_compilers_descriptors_agree_with_working_out_each_launch(name, monkeypatch):
+    """Also in a job that begins within its launch and has a local size of its own."""
+    kernel = compile_kernel(SOURCE + OFFSETS, name, "-cl-std=CL2.0")
+    assert any(item is not None for item in affine_addresses(kernel).values())
+    job = dataclasses.replace(
+        job_of(name, (24, 6, 1), (4, 2, 1)),
+        global_size=(6, 4, 1),
+        local_size=(3, 2, 1),
+        item_offset=(24, 2, 0),
+        group_offset=(6, 1, 0),
+        launch_global_size=(30, 6, 1),
+        launch_global_offset=(5, 7, 0),
+    )
+    groups = np.arange(job.n_work_groups)
+
+    def forms():
+        return access_forms(
+            kernel,
+            IRView(kernel),
+            ids=work_item_ids(job, groups, 0),
+            sizes=address_symbols(job),
+            parameters=parameter_values(kernel, job),
+            trips=dict.fromkeys(range(len(kernel.loops)), 4.0),
+            address_spaces=(1, 2, 3, 4),
+        )
+
+    described = forms()
+    monkeypatch.setattr(address_form, "affine_addresses", lambda kernel: {})
+    for ours, expected in zip(described, forms(), strict=True):
+        if expected.form is None:
+            assert ours.form is None
+            continue
+        assert ours.form is not None
+        shape = (job.n_work_items,)
+        np.testing.assert_array_equal(
+            np.broadcast_to(ours.form.base, shape), np.broadcast_to(expected.form.base, shape)
+        )
+        for loop in ours.loops:
+            np.testing.assert_array_equal(
+                np.broadcast_to(ours.form.strides.get(loop, 0), shape),
+                np.broadcast_to(expected.form.strides.get(loop, 0), shape),
+            )
