@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan_command(
-    network: str | None = typer.Argument(None, help="A network id, such as resnet50."),
+    network: str | None = typer.Argument(None, help="A network id (resnet50) or an ONNX file."),
     layer: str | None = typer.Option(
         None, help="Number of a convolution as the papers count, or the name of any layer."
     ),
@@ -116,9 +116,9 @@ def _own_convolution(text: str) -> Layer:
 
 def _network_layer(network: str, name: str) -> Layer:
     from gpusim.errors import GpusimError, located
-    from gpusim.network import load_network
+    from gpusim.network.open import open_network
 
-    opened = load_network(network)
+    opened = open_network(network)
     number = int(name.removeprefix("L")) if re.fullmatch(r"L?\d+", name) else None
     for layer in opened.layers:
         if layer.name == name or (layer in opened.convolutions and layer.index == number):

@@ -68,6 +68,11 @@ __kernel void DEPTHWISE_NHWC(__global const TYPE *input, __global const TYPE *we
 #ifdef DEPTHWISE_NCHW
 /* COLUMNS x ROWS outputs of one channel; the border of the input is padding. */
 #define NEED ((COLUMNS - 1) * STRIDE + 3)
+#if COLUMNS == 2
+#define GATHER(v) (VEC(2))((v)[0], (v)[1])
+#else
+#define GATHER(v) (VEC(4))((v)[0], (v)[1], (v)[2], (v)[3])
+#endif
 #define IN_ROWS ((ROWS - 1) * STRIDE + 3)
 #if NEED <= 6
 #define FIRST 4
@@ -76,14 +81,17 @@ __kernel void DEPTHWISE_NHWC(__global const TYPE *input, __global const TYPE *we
 #endif
 
 __kernel void DEPTHWISE_NCHW(__global const TYPE *input, __global const TYPE *weights,
-                             __global const TYPE *bias, __global TYPE *output, int channels,
-                             int row_stride, int plane_stride, int offset, int out_row,
-                             int out_plane)
+                             __global const TYPE *bias, __global TYPE *output, int row_stride,
+                             int plane_stride, int offset, int out_row, int out_plane)
 {
     const int x = get_global_id(0) * COLUMNS;
     const int y = get_global_id(1) * ROWS;
     const int plane = get_global_id(2);
-    const int channel = plane % channels;
+#ifdef CHANNELS
+    const int channel = plane % CHANNELS;
+#else
+    const int channel = plane;
+#endif
     TYPE w[12];
     TYPE sum[COLUMNS * ROWS];
 
@@ -131,7 +139,7 @@ __kernel void DEPTHWISE_NCHW(__global const TYPE *input, __global const TYPE *we
 #endif
 #pragma unroll
     for (int row = 0; row < ROWS; ++row)
-        VSTORE(COLUMNS)(VLOAD(COLUMNS)(0, sum + row * COLUMNS), 0, output + row * out_row);
+        VSTORE(COLUMNS)(GATHER(sum + row * COLUMNS), 0, output + row * out_row);
 }
 #endif
 

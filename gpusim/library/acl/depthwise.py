@@ -195,9 +195,10 @@ def _add_3x3_nchw(plan: Sequence, layer: Layer, multiplier: int) -> None:
                 DEPTHWISE_NCHW=name, COLUMNS=step[0], ROWS=step[1], STRIDE=stride, PAD=pad,
                 MULTIPLIER=multiplier,
             )
-            + (" -DHAS_BIAS" if plan.options.bias else ""),
+            + (" -DHAS_BIAS" if plan.options.bias else "")
+            + (f" -DCHANNELS={n}" if batch > 1 else ""),
             arguments=(
-                "input", "weights", "bias", "output", n, source.row, source.plane, source.offset,
+                "input", "weights", "bias", "output", source.row, source.plane, source.offset,
                 output.row, output.plane,
             ),
         ),

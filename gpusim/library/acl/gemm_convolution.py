@@ -80,9 +80,11 @@ def _add_weights_reshape(plan: Sequence, layer: Layer, folds_bias: bool, columns
         plan.target.default_hint,
         Binding(
             source="im2col.cl",
-            macros="-DRESHAPE_TO_COLUMNS" + (" -DHAS_BIAS" if folds_bias else ""),
-            arguments=("weights", "bias", "weights as matrix", n, layer.groups, matrix.row,
-                       matrix.plane),
+            macros=macros(
+                RESHAPE_TO_COLUMNS=1, DIM0=dims[0], DIM1=dims[1], SIZE=size, GROUPS=layer.groups
+            )
+            + (" -DHAS_BIAS" if folds_bias else ""),
+            arguments=("weights", "bias", "weights as matrix", n, matrix.row, matrix.plane),
         ),
     )  # fmt: skip
 

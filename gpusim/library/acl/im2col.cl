@@ -3,29 +3,23 @@
 #ifdef RESHAPE_TO_COLUMNS
 /* A work-item carries one weight of every filter; the last one also the biases. */
 __kernel void reshape_to_columns(__global const TYPE *weights, __global const TYPE *bias,
-                                 __global TYPE *matrix, int filters, int groups, int row_stride,
+                                 __global TYPE *matrix, int filters, int row_stride,
                                  int plane_stride)
 {
-    const int width = get_global_size(0);
-    const int height = get_global_size(1);
-    const int size = width * height * (int)get_global_size(2);
-    const int index =
-        ((int)get_global_id(2) * height + (int)get_global_id(1)) * width + (int)get_global_id(0);
+    const int index = ((int)get_global_id(2) * DIM1 + (int)get_global_id(1)) * DIM0
+                      + (int)get_global_id(0);
 
-    for (int group = 0; group < groups; ++group) {
-        __global TYPE *to = matrix + group * plane_stride + index * row_stride;
-        __global const TYPE *from = weights + group * filters * size + index;
-        for (int filter = 0; filter < filters; ++filter) {
-            *to++ = *from;
-            from += size;
-        }
+    for (int group = 0; group < GROUPS; ++group) {
+        for (int filter = 0; filter < filters; ++filter)
+            matrix[group * plane_stride + index * row_stride + filter] =
+                weights[(group * filters + filter) * SIZE + index];
     }
 #ifdef HAS_BIAS
-    if (index == size - 1) {
-        for (int group = 0; group < groups; ++group) {
-            __global TYPE *to = matrix + group * plane_stride + size * row_stride;
+    if (index == SIZE - 1) {
+        for (int group = 0; group < GROUPS; ++group) {
             for (int filter = 0; filter < filters; ++filter)
-                *to++ = *bias++;
+                matrix[group * plane_stride + SIZE * row_stride + filter] =
+                    bias[group * filters + filter];
         }
     }
 #endif

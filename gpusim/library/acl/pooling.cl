@@ -30,8 +30,10 @@ __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row
         for (int kx = 0; kx < POOL_W; ++kx) {
             const int in_x = x * STRIDE - PAD + kx;
             const int is_inside = in_x >= 0 && in_x < SRC_W && in_y >= 0 && in_y < SRC_H;
-            const int at = is_inside ? in_y * plane_stride + in_x * row_stride : -row_stride;
-            result = COLLECT(result, vload8(0, input + at));
+            const int near_y = clamp(in_y, 0, SRC_H - 1);
+            const int near_x = is_inside ? in_x : -1;
+            result = COLLECT(result,
+                             vload8(0, input + near_y * plane_stride + near_x * row_stride));
         }
     }
     vstore8(FINISH(result), 0,

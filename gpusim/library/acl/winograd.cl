@@ -246,6 +246,12 @@ __kernel void KERNEL_NAME(__global const TYPE *input, __global TYPE *transformed
 #endif
 
 #ifdef TRANSFORM_OUTPUT
+#if TILE_W == 2
+#define GATHER(v) (VEC(2))((v)[0], (v)[1])
+#else
+#define GATHER(v) (VEC(4))((v)[0], (v)[1], (v)[2], (v)[3])
+#endif
+
 /* A work-item makes one tile of one output channel. Maps are padded to whole tiles, except for
  * their rows in NHWC.
  */
@@ -296,7 +302,7 @@ __kernel void KERNEL_NAME(__global const TYPE *product, __global const TYPE *bia
 #if TILE_W == 1
         output[y * out_row] = done[y];
 #else
-        VSTORE(TILE_W)(VLOAD(TILE_W)(0, done + y * TILE_W), 0, output + y * out_row);
+        VSTORE(TILE_W)(GATHER(done + y * TILE_W), 0, output + y * out_row);
 #endif
     }
 #endif
