@@ -18,6 +18,7 @@ _PUBLIC = {
     "load_trace": "gpusim.trace",
     "count_kernel": "gpusim.count",
     "replay": "gpusim.pipeline",
+    "predict": "gpusim.study.predict",
 }
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "list_devices",
     "load_device",
     "load_trace",
+    "predict",
     "replay",
 ]
 

@@ -1,8 +1,8 @@
 """The predicted time of a layer under a library: its launches timed, then put in a queue.
 
 The launches of a phase are enqueued back to back in one in-order queue that the host then waits
-for. Each launch's jobs take the time they take alone (a job's end flushes the caches, so little
-is carried over); host, driver, job slot and interrupts follow the recurrence of
+for. Each launch's jobs take the time they take alone, so in `detailed` each finds cold caches;
+host, driver, job slot and interrupts follow the recurrence of
 :mod:`gpusim.timing.command_order`.
 """
 
