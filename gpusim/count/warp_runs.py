@@ -126,7 +126,7 @@ def serve(
     parts: list[bytes] = []
     for policy in request["policies"]:
         is_first = not found
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         with private_buffers():
             done, ends, lost = runs.run(policy, stream if is_first else nothing, deadline)
         counts = runs.counts[:done]
@@ -137,6 +137,7 @@ def serve(
                 "stream_ends": ends if is_first else [],
                 "lost": lost if is_first else 0,
                 "seconds": time.perf_counter() - started,
+                "cpu_seconds": time.process_time() - cpu_started,
             }
         )
         parts.append(counts.tobytes())

@@ -83,6 +83,8 @@ class Sample:
     groups: list[int]
     counts: dict[str, npt.NDArray[np.int64]]
     stream: AddressStream | None
+    cpu_seconds: float
+    """Processor time of the child under the first policy."""
 
 
 def choose_groups(warps: Warps, kernel: KernelIR, job: Job, count: WorkCount | None) -> list[int]:
@@ -146,7 +148,13 @@ def run_groups(
     stream = None
     if warps.lane_addresses:
         stream = _stream(warps, done, kernel, job, arguments, (head, meta), memory, data)
-    return Sample(warps=warps, groups=done[:shortest], counts=counts, stream=stream)
+    return Sample(
+        warps=warps,
+        groups=done[:shortest],
+        counts=counts,
+        stream=stream,
+        cpu_seconds=first["cpu_seconds"],
+    )
 
 
 def _stream(
