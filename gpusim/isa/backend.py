@@ -23,7 +23,7 @@ from gpusim.isa.machine import (
 from gpusim.isa.pressure import order_for_pressure
 from gpusim.isa.registers import aliases, live_out_sets, threads_for
 from gpusim.isa.schedule_bifrost import Clause, legalise_words, schedule_bifrost
-from gpusim.isa.schedule_inorder import PIPES, add_waits, schedule_inorder
+from gpusim.isa.schedule_inorder import PIPES, add_waits, schedule_inorder, unit_cycles
 from gpusim.isa.schedule_midgard import Word, access_cycles, schedule_midgard
 from gpusim.isa.select_midgard import select_midgard
 from gpusim.isa.select_scalar import select_scalar
@@ -302,9 +302,9 @@ def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:
     pipes: dict[str, float] = {}
     n_issues = 0.0
     for op in order:
-        pipe, rule, is_wide = PIPES[table.isa][op.unit]
+        pipe, _, is_wide = PIPES[table.isa][op.unit]
         issues = op.share * (int(table.rule("wide_issue_cycles")) if is_wide else 1)
-        pipes[pipe] = pipes.get(pipe, 0.0) + issues * float(table.rule(rule))
+        pipes[pipe] = pipes.get(pipe, 0.0) + issues * unit_cycles(op, table)
         n_issues += issues
     messages = sum(op.share for op in order if op.kind in _ACCESSES)
     shared = ("load_store", "texture")

@@ -12,6 +12,8 @@ from gpusim.isa.dependence import dependences
 from gpusim.isa.machine import LOAD, MachineKernel, MicroOp
 from gpusim.isa.table import IsaTable
 
+_HALF_BITS = 16
+
 PIPES: dict[str, dict[str, tuple[str, str, bool]]] = {
     "valhall": {
         "FMA": ("fma", "fma_cycles", False),
@@ -44,6 +46,18 @@ PIPES: dict[str, dict[str, tuple[str, str, bool]]] = {
 }
 PIPES["pascal"] = PIPES["maxwell"]
 """Unit of the table -> (pipe, rule with its cycles, whether it is a 64-bit operation)."""
+
+
+_PACKED = {"MAD": "half_mad_cycles"}
+"""Unit -> rule with the cycles of an operation on a pair of 16-bit elements, where it differs."""
+
+
+def unit_cycles(op: MicroOp, table: IsaTable) -> float:
+    """Return the cycles that an operation occupies its pipe."""
+    _, rule, _ = PIPES[table.isa][op.unit]
+    if op.bits == _HALF_BITS and op.lanes > 1:
+        rule = _PACKED.get(op.unit, rule)
+    return float(table.rule(rule))
 
 
 def schedule_inorder(ops: Sequence[MicroOp], ties: Sequence[tuple[int, int]] = ()) -> list[MicroOp]:

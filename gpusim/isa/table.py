@@ -71,8 +71,8 @@ ISSUE_KEYS: dict[str, tuple[str, ...]] = {
     "pascal": _NVIDIA_ISSUE,
     "adreno": _COMMON_ISSUE
     + _names(
-        "alu_cycles mad_cycles multiply_cycles sfu_cycles slow_sfu_cycles load_store_cycles "
-        "control_cycles instruction_latency_cycles sfu_latency_cycles"
+        "alu_cycles mad_cycles half_mad_cycles multiply_cycles sfu_cycles slow_sfu_cycles "
+        "load_store_cycles control_cycles instruction_latency_cycles sfu_latency_cycles"
     ),
 }
 """Issue rules that a family's table must state, and the only ones it may."""

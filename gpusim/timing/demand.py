@@ -132,8 +132,15 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
     issued = _unit_executions(count, job.group_items, figures)
     per_group = {name: issued @ cost.blocks[name] for name in cost.blocks.dtype.names or ()}
     groups = count.class_groups.astype(np.float64)
+    in_phase = resident.resident_units
+    if count.kernel.has_barrier:
+        here = -(-job.n_work_groups // figures.n_cores)
+        in_phase = min(here, resident.resident_units // resident.units_per_group)
+    # One message may stand for several accesses, which then meet the same conflicts.
+    conflicts = issued @ (traffic.bank_conflicts * _messages_per_access(count, cost))
+    per_group["load_store_cycles"] = per_group["load_store_cycles"] + conflicts
     per_class, moved = _class_rows(
-        per_group, traffic, groups, figures, units=resident.units_per_group
+        per_group, traffic, groups, figures, units=resident.units_per_group, in_phase=in_phase
     )
     groups_per_task = max(1, figures.min_task_threads // job.group_items)
     segments = _segments(count.class_runs, per_class)
@@ -166,6 +173,16 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
         ),
         notes=(*((resident.note,) if resident.note else ()), *cost.notes),
     )
+
+
+def _messages_per_access(count: WorkCount, cost: KernelCost) -> npt.NDArray[np.float64]:
+    """Return (n_block,) messages of a block over the accesses of its IR, at most 1."""
+    rows = count.kernel.instructions
+    accesses = np.bincount(
+        rows["block"][rows["access_bytes"] > 0], minlength=len(cost.blocks)
+    ).astype(np.float64)
+    ratio: npt.NDArray[np.float64] = cost.blocks["load_store"] / np.maximum(accesses, 1.0)
+    return np.minimum(1.0, ratio)
 
 
 def local_bytes(job: Job, count: WorkCount) -> int:
@@ -231,6 +248,7 @@ def _class_rows(
     figures: GpuFigures,
     *,
     units: int,
+    in_phase: int,
 ) -> tuple[npt.NDArray[np.void], _Moved]:
     """Return (n_class,) SEGMENT rows for one group of each class, and the bytes of the job.
 
@@ -252,7 +270,10 @@ def _class_rows(
         bytes_cycles = traffic.accessed_bytes / figures.load_store_bytes_per_cycle
         load_store = np.maximum(load_store, bytes_cycles)
     extra = traffic.extra_load_store_cycles + misses * figures.load_store_restart_cycles
-    load_store = load_store + share * extra
+    if figures.lookup_lanes:
+        load_store = _two_paths(load_store, share * extra, in_phase)
+    else:
+        load_store = load_store + share * extra
     created = units * figures.warp_width / figures.thread_create_per_cycle
     wait_ps = figures.l2_latency_cycles * cycle_ps + beyond * figures.dram_latency_ps
     l2_bytes = moved.l2_read_bytes + moved.l2_write_bytes
@@ -279,6 +300,18 @@ def _class_rows(
     rows["latency"] = (per_group["latency_cycles"] * cycle_ps + waits * wait_ps) / units
     rows["longest"] = rows["latency"]
     return rows, moved
+
+
+def _two_paths(
+    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], in_phase: int
+) -> npt.NDArray[np.float64]:
+    """Return the time of two units that work side by side for groups that use one at a time.
+
+    A group between two barriers asks for one of them, so its own phases never overlap; those of
+    `in_phase` independent groups do.
+    """
+    total: npt.NDArray[np.float64] = np.maximum(one, other) + np.minimum(one, other) / in_phase
+    return total
 
 
 def _segments(

@@ -19,7 +19,7 @@ from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.count.work_count import WorkCount
 from gpusim.isa.ir_view import IRView
 from gpusim.lower.job import Job
-from gpusim.timing.address_form import Access, access_forms
+from gpusim.timing.address_form import Access, Array, access_forms
 from gpusim.timing.figures import GpuFigures
 from gpusim.timing.image_access import accessed_images, image_places
 from gpusim.timing.loop_reuse import Floats, LoopReuse, Stream, streams
@@ -29,6 +29,9 @@ from gpusim.trace.records import ArgumentKind
 
 CACHED_SPACES = (0, 1, 2, 4)
 """SPIR address spaces looked at: private arrays, global, constant, generic."""
+LOCAL_SPACE = 3
+WORD_BYTES = 4
+"""Of a bank of on-chip local memory."""
 MAX_WORK_ITEMS = 1 << 13
 """Most work-items whose addresses are looked at together."""
 
@@ -53,6 +56,9 @@ class Traffic:
     """Loads that wait for a line that is not in L1, per work-item or warp, summed."""
     extra_load_store_cycles: float
     """Cycles of the load/store pipes beyond one per operation, from lines per access."""
+    bank_conflicts: Floats
+    """(n_block,) cycles beyond the fewest that the accesses of a block to on-chip local memory
+    take, per warp and execution, each access by itself."""
 
 
 def estimate_traffic(
@@ -133,6 +139,7 @@ class _JobTraffic:
                 walks=0.0,
                 waits=0.0,
                 extra_load_store_cycles=0.0,
+                bank_conflicts=self._bank_conflicts(),
             )
         core = self._wave(1)
         l1_loads, l1_stores, waits = self._first_level(core)
@@ -148,6 +155,7 @@ class _JobTraffic:
             walks=walks,
             waits=waits,
             extra_load_store_cycles=self._extra_cycles(core),
+            bank_conflicts=self._bank_conflicts(),
         )
 
     def _wave(self, n_waves: int) -> _Wave:
@@ -164,7 +172,31 @@ class _JobTraffic:
             self._waves[n_waves] = _Wave(self, groups, limit)
         return self._waves[n_waves]
 
-    def accesses(self, groups: npt.NDArray[np.int64], limit: int) -> tuple[list[Access], int]:
+    def _bank_conflicts(self) -> Floats:
+        """Return (n_block,) cycles of on-chip local accesses beyond the fewest, per warp."""
+        figures = self._figures
+        conflicts = np.zeros(self._kernel.n_blocks)
+        local = self._kernel.instructions["address_space"] == LOCAL_SPACE
+        if figures.local_banks == 0 or not np.any(local):
+            return conflicts
+        items = min(self._job.group_items, MAX_WORK_ITEMS)
+        middle = np.array([self._job.n_work_groups // 2], dtype=np.int64)
+        forms, _ = self.accesses(middle, items, (LOCAL_SPACE,))
+        for access in forms:
+            # Where a lane reads depends on data: taken to be free of conflicts.
+            if access.form is not None:
+                warps = warp_addresses(access.form.base, self._job.group_items, figures.warp_width)
+                conflicts[access.block] += bank_cycles(
+                    warps, access.access_bytes, figures.local_banks
+                )
+        return conflicts
+
+    def accesses(
+        self,
+        groups: npt.NDArray[np.int64],
+        limit: int,
+        address_spaces: tuple[int, ...] = CACHED_SPACES,
+    ) -> tuple[list[Access], int]:
         """Return the accesses of the work-items of some groups, and how many those are."""
         job, kernel = self._job, self._kernel
         keep = -(-limit // job.group_items)
@@ -177,8 +209,8 @@ class _JobTraffic:
             sizes=address_symbols(job),
             parameters=parameter_values(kernel, job),
             trips=self._trips,
-            address_spaces=CACHED_SPACES,
-            images=self._images,
+            address_spaces=address_spaces,
+            images=self._images if address_spaces == CACHED_SPACES else {},
         )
         return forms, len(ids["local_linear_id"])
 
@@ -345,20 +377,43 @@ def lines_per_warp(access: Access, group_items: int, figures: GpuFigures) -> flo
     width, base = figures.warp_width, np.atleast_1d(access.form.base)
     if len(base) == 1:
         return 1.0
-    n_groups = max(1, len(base) // group_items)
-    items = min(group_items, len(base))
-    rows = base[: n_groups * items].reshape(n_groups, items)
-    short = -items % width
-    if short:
-        # Missing lanes repeat the last one: they touch no line of their own.
-        rows = np.concatenate([rows, np.repeat(rows[:, -1:], short, axis=1)], axis=1)
-    warps = rows.reshape(-1, width)
+    warps = warp_addresses(base, group_items, width)
     if figures.lookup_lanes:
         return _lookup_cycles(warps, access.access_bytes, figures)
     lines = _distinct(warps, access.access_bytes, figures.l1_line_bytes)
     sectors = _distinct(warps, access.access_bytes, figures.l1_sector_bytes)
     moved = sectors * figures.l1_sector_bytes / figures.l1_bytes_per_cycle
     return float(np.maximum(lines, moved).mean())
+
+
+def warp_addresses(base: Array, group_items: int, width: int) -> npt.NDArray[np.int64]:
+    """Return (n_warp, width) of the addresses of work-items, group by group.
+
+    Missing lanes of a short warp repeat its last one: they touch nothing of their own.
+    """
+    base = np.atleast_1d(base)
+    if len(base) == 1:
+        return np.repeat(base, width)[None, :]
+    n_groups = max(1, len(base) // group_items)
+    items = min(group_items, len(base))
+    rows = base[: n_groups * items].reshape(n_groups, items)
+    short = -items % width
+    if short:
+        rows = np.concatenate([rows, np.repeat(rows[:, -1:], short, axis=1)], axis=1)
+    return rows.reshape(-1, width)
+
+
+def bank_cycles(warps: npt.NDArray[np.int64], access_bytes: int, n_banks: int) -> float:
+    """Return the cycles beyond the fewest that banked memory takes for a warp, mean over warps.
+
+    A bank serves one word of 4 bytes per cycle, and lanes that read the same word share it. The
+    fewest cycles are those of all lanes reading words side by side.
+    """
+    n_words = max(1, access_bytes // WORD_BYTES)
+    words = (warps[:, :, None] // WORD_BYTES + np.arange(n_words)).reshape(len(warps), -1)
+    fewest = -(-words.shape[1] // n_banks)
+    busiest = [int(np.bincount(np.unique(row) % n_banks).max()) for row in words]
+    return max(0.0, float(np.mean(busiest)) - fewest)
 
 
 def _lookup_cycles(warps: npt.NDArray[np.int64], access_bytes: int, figures: GpuFigures) -> float:

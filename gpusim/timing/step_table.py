@@ -10,7 +10,7 @@ import numpy as np
 from gpusim.isa.backend import BlockCode, LoweredKernel
 from gpusim.isa.machine import ATOMIC, BARRIER, LOAD, STORE, TEXTURE, MicroOp
 from gpusim.isa.schedule_bifrost import Clause
-from gpusim.isa.schedule_inorder import PIPES
+from gpusim.isa.schedule_inorder import PIPES, unit_cycles
 from gpusim.isa.schedule_midgard import Word, access_cycles
 from gpusim.loops.core_run import NO_CACHE, NO_SITE, UNKNOWN_SITE, Steps
 from gpusim.timing.thread_program import ThreadProgram
@@ -116,7 +116,7 @@ class _Rules:
         """Return the cycles of the load/store pipe for one message, cache effects apart."""
         if self._isa == "midgard":
             return float(access_cycles(op)) * self._rule("message_cycles")
-        return self._rule("load_store_cycles", "message_cycles")
+        return op.share * self._rule("load_store_cycles", "message_cycles")
 
     def steps(self, code: BlockCode) -> list[_Step]:
         """Return the steps of a block."""
@@ -154,11 +154,11 @@ class _Rules:
         ready: dict[int, float] = {}
         now, times, steps = 0.0, [], []
         for op in ops:
-            pipe, rule, is_wide = PIPES[self._isa][op.unit]
-            issues = self._rule("wide_issue_cycles") if is_wide else 1.0
+            pipe, _, is_wide = PIPES[self._isa][op.unit]
+            issues = op.share * (self._rule("wide_issue_cycles") if is_wide else 1.0)
             now = max([now, *(ready.get(n, 0.0) for n in (*op.reads, *op.staging))])
             times.append(now)
-            cycles = issues * self._rule(rule)
+            cycles = issues * unit_cycles(op, self._table)
             latency = step
             if op.unit.startswith("SFU"):
                 latency = self._rule("sfu_latency_cycles", "instruction_latency_cycles")

@@ -16,14 +16,16 @@ BEST_FP32_GFLOPS = {
     "mali-t628": ("float8", 33.96),
     "mali-t628:mp2": ("float4", 18.27),
     "jetson-nano": ("float4", 230.95),
+    "adreno-530": ("float8", 260.87),
 }
 WIDE_READ_GBPS = {
     "mali-t860": ("float4", 7.33),
     "mali-t628": ("float4", 6.85),
     "mali-t628:mp2": ("float4", 6.41),
     "adreno-530": ("float16", 20.20),
+    "jetson-nano": ("float4", 20.92),
 }
-DEVICES = [*BEST_FP32_GFLOPS, "adreno-530"]
+DEVICES = list(BEST_FP32_GFLOPS)
 
 
 def simulated_ms(device, *launches, fidelity="wave"):

@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
 
+from gpusim.device import load_device
 from gpusim.device.quantity import Evidence
+from gpusim.timing.address_form import Access, Form
 from gpusim.timing.figures import read_gpu
-from gpusim.timing.memory_traffic import estimate_traffic, loop_trips
+from gpusim.timing.memory_traffic import (
+    bank_cycles,
+    estimate_traffic,
+    lines_per_warp,
+    loop_trips,
+    warp_addresses,
+)
 from gpusim.timing.residency import residency
 from tests.unit.timing import synthetic
 
@@ -58,3 +66,65 @@ def test_trips_follow_from_executed_blocks():
     ir = synthetic.kernel_ir()
     assert loop_trips(ir, np.array([64.0, 640.0, 64.0])) == {0: 10.0}
     assert loop_trips(ir, np.zeros(3)) == {0: 1.0}
+
+
+NVIDIA = read_gpu(load_device("jetson-tx2"), Evidence())
+
+
+def read_of(addresses, access_bytes=4):
+    """Return one read of a warp at given addresses."""
+    form = Form(np.asarray(addresses, dtype=np.int64))
+    return Access(
+        block=0, loops=(), access_bytes=access_bytes, is_load=True, is_store=False, form=form
+    )
+
+
+@pytest.mark.parametrize(
+    ("addresses", "access_bytes", "cycles"),
+    [
+        # Eight groups of four lanes, two groups a cycle.
+        (4 * np.arange(32), 4, 4.0),
+        # Lanes 28 bytes apart, as a fetch of seven elements a lane begins: group g spans bytes
+        # 112 g to 112 g + 87, which is two lines for g = 1 to 5 and one for the other three.
+        (28 * np.arange(32), 4, 6.5),
+        # Every lane in a line of its own.
+        (128 * np.arange(32), 4, 16.0),
+        # Sixteen bytes a lane: four beats a group.
+        (16 * np.arange(32), 16, 16.0),
+        # All lanes read one word: one beat a group.
+        (np.zeros(32), 4, 4.0),
+    ],
+)
+def test_cycles_of_a_warp_on_nvidia_by_hand(addresses, access_bytes, cycles):
+    access = read_of(addresses, access_bytes)
+    assert lines_per_warp(access, 32, NVIDIA) == cycles
+
+
+@pytest.mark.parametrize(
+    ("words", "access_bytes", "conflicts"),
+    [
+        (np.arange(32), 4, 0),
+        (np.zeros(32), 4, 0),
+        (2 * np.arange(32), 4, 1),
+        (8 * np.arange(32), 4, 7),
+        (32 * np.arange(32), 4, 31),
+        (33 * np.arange(32), 4, 0),
+        (7 * np.arange(32), 4, 0),
+        (4 * np.arange(32), 16, 0),
+    ],
+)
+def test_bank_conflicts_by_hand(words, access_bytes, conflicts):
+    warps = warp_addresses(4 * words.astype(np.int64), 32, 32)
+    assert bank_cycles(warps, access_bytes, 32) == conflicts
+
+
+def test_bank_conflicts_equal_the_slow_way():
+    random = np.random.default_rng(7)
+    warps = 4 * random.integers(0, 300, (20, 32))
+    slow = []
+    for warp in warps.tolist():
+        banks = {}
+        for address in warp:
+            banks.setdefault(address // 4 % 32, set()).add(address // 4)
+        slow.append(max(len(words) for words in banks.values()) - 1)
+    assert bank_cycles(warps, 4, 32) == pytest.approx(np.mean(slow))
