@@ -114,6 +114,7 @@ def test_public_names_are_frozen():
         "list_devices",
         "load_device",
         "load_trace",
+        "predict",
         "replay",
     ]
     for name in dir(gpusim):
