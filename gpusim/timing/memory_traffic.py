@@ -21,7 +21,7 @@ from gpusim.isa.ir_view import IRView
 from gpusim.lower.job import Job
 from gpusim.timing.address_form import Access, Array, access_forms
 from gpusim.timing.figures import GpuFigures
-from gpusim.timing.image_access import accessed_images, image_places
+from gpusim.timing.image_access import NO_IMAGES, accessed_images, image_places
 from gpusim.timing.loop_reuse import Floats, LoopReuse, Stream, streams
 from gpusim.timing.residency import Residency
 from gpusim.timing.work_item_ids import address_symbols, parameter_values, work_item_ids
@@ -210,7 +210,7 @@ class _JobTraffic:
             parameters=parameter_values(kernel, job),
             trips=self._trips,
             address_spaces=address_spaces,
-            images=self._images if address_spaces == CACHED_SPACES else {},
+            images=self._images if address_spaces == CACHED_SPACES else NO_IMAGES,
         )
         return forms, len(ids["local_linear_id"])
 
