@@ -96,6 +96,7 @@ FIGURES: dict[str, dict[str, Figure]] = {
         "local_memory_latency_cycles": _cycles(1),
         "barrier_cycles": _cycles(),
         "issue_per_pipe": _count(1, 8),
+        "issue_efficiency": Figure(dimension="fraction", low=0.1, high=1, whole=False),
         "clause_switch_cycles": _cycles(),
         "messages_in_flight": _count(1, 1024),
         "instruction_cache_bytes": _size(0, 1 << 24),

@@ -66,6 +66,8 @@ class CoreSpec:
     issue_per_pipe: Quantity
     """Instructions of one warp (Midgard: words of one work-item) that a pipe can issue in one
     cycle; 2 = dual issue, to different units."""
+    issue_efficiency: Quantity
+    """Share of the cycles in which a busy arithmetic pipe issues; 1 = no loss is known."""
     clause_switch_cycles: Quantity
     """Cycles a pipe loses between clauses of different warps; 0 where there are no clauses."""
     messages_in_flight: Quantity

@@ -294,8 +294,17 @@ def _midgard_code(words: list[Word], table: IsaTable) -> BlockCode:
         texture=n_texture,
         clauses=0,
         barriers=sum(op.kind == BARRIER for op in ops),
-        latency_cycles=_latency(ops, table, len(words)),
+        latency_cycles=_word_latency(words, table),
     )
+
+
+def _word_latency(words: Sequence[Word], table: IsaTable) -> float:
+    """Return the cycles of a Midgard block for one thread alone.
+
+    A thread is in one pipe at a time and its words run strictly in order: nothing overlaps.
+    """
+    bundle, message = table.rule("bundle_latency_cycles"), table.rule("message_latency_cycles")
+    return sum(float(bundle if word.kind == "alu" else message) for word in words)
 
 
 def _inorder_code(order: list[MicroOp], table: IsaTable) -> BlockCode:

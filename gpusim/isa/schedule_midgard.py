@@ -66,8 +66,13 @@ def allowed_slots(op: MicroOp) -> tuple[str, ...]:
 
 def constant_bytes(ops: Sequence[MicroOp]) -> int:
     """Return the bytes of embedded constants that a bundle needs."""
-    constants = {word for op in ops for word in op.words if word.startswith("c")}
-    return _CONSTANT_BYTES * len(constants)
+    sizes: dict[str, int] = {}
+    for op in ops:
+        size = min(_CONSTANT_BYTES, op.bits // 8) or 1
+        for word in op.words:
+            if word.startswith("c"):
+                sizes[word] = max(size, sizes.get(word, 0))
+    return sum(sizes.values())
 
 
 def takes_condition(op: MicroOp) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.timing.demand import THROUGHPUT, JobDemand
+from gpusim.timing.core_plan import steady_ps
+from gpusim.timing.demand import JobDemand
 from gpusim.timing.figures import GpuFigures
 from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps, start_ps
 
@@ -30,9 +31,8 @@ def job_durations(demands: Sequence[JobDemand], figures: GpuFigures) -> npt.NDAr
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     tasks = np.array([demand.work.tasks for demand in demands], dtype=np.float64)
     busiest = np.ceil(tasks / figures.n_cores) / np.maximum(tasks, 1)
-    service = np.max([rows[name] for name in THROUGHPUT], axis=0)
-    hidden = rows["latency"] * rows["units_per_group"] / rows["resident_units"]
-    steady = np.add.reduceat(rows["n_groups"] * np.maximum(service, hidden), starts) * busiest
+    per_group = steady_ps(rows, figures) * rows["units_per_group"]
+    steady = np.add.reduceat(rows["n_groups"] * per_group, starts) * busiest
     longest = np.maximum.reduceat(rows["longest"], starts)
     moved = np.add.reduceat(rows["n_groups"] * rows["dram_bytes"], starts)
     core = np.maximum(np.maximum(steady, longest), moved * figures.dram_ps_per_byte)

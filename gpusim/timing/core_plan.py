@@ -3,7 +3,8 @@
 A core holds ``W`` units (threads or warps). Each takes at least its latency, and all of them
 together no less than the busiest part of the core needs for their work: a full wave takes
 ``max(latency, W * service)``. The last wave is only partly filled: it still takes the latency,
-but only the service of what it holds. That is the tail effect.
+but only the service of what it holds. That is the tail effect. Threads of Midgard, each in one
+pipe at a time, get in each other's way before either limit is reached: see `overlap`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 
 from gpusim.timing.demand import THROUGHPUT, JobDemand
 from gpusim.timing.figures import GpuFigures
 from gpusim.timing.fixed_costs import dispatch_ps, first_task_ps, flush_ps
+from gpusim.timing.overlap import STATIONS, unit_ps
 
 _ROUNDING = 1e-9
 
@@ -68,15 +71,26 @@ class SegmentRate:
     resident_units: int
     service_ps: float
     steady_ps: float
-    """Time per unit with full residency: service or latency, whichever is longer."""
+    """Time per unit with full residency."""
+    pipes_ps: tuple[float, ...]
+    """Service per unit of the pipes that units queue for; empty where units run in several."""
+    latency_ps: float
     longest_ps: float
     dram_bytes_per_group: float
 
+    def unit_ps(self, n_units: float) -> float:
+        """Return the service of one unit when `n_units` are on the core."""
+        if not self.pipes_ps:
+            return self.service_ps
+        alone = unit_ps(np.array(self.pipes_ps), np.array(self.latency_ps), np.array(n_units))
+        return max(self.service_ps, float(alone))
 
-def segment_rates(demand: JobDemand) -> list[SegmentRate]:
+
+def segment_rates(demand: JobDemand, figures: GpuFigures) -> list[SegmentRate]:
     """Return the segments of a job with their service times per unit."""
     rates = []
-    for row in demand.segments:
+    steady = steady_ps(demand.segments, figures)
+    for row, steady_unit in zip(demand.segments, steady, strict=True):
         units = int(row["units_per_group"])
         service = max(float(row[name]) for name in THROUGHPUT) / units
         resident = int(row["resident_units"])
@@ -87,12 +101,31 @@ def segment_rates(demand: JobDemand) -> list[SegmentRate]:
                 units_per_group=units,
                 resident_units=resident,
                 service_ps=service,
-                steady_ps=max(service, float(row["latency"]) / resident),
+                steady_ps=float(steady_unit),
+                pipes_ps=()
+                if figures.has_warps
+                else tuple(float(row[name]) / units for name in STATIONS),
+                latency_ps=float(row["latency"]),
                 longest_ps=float(row["longest"]),
                 dram_bytes_per_group=float(row["dram_bytes"]),
             )
         )
     return rates
+
+
+def steady_ps(segments: npt.NDArray[np.void], figures: GpuFigures) -> npt.NDArray[np.float64]:
+    """Return (n_segment,) time per unit of a core that is full.
+
+    At least the service of the busiest part and the latency shared by all resident units.
+    """
+    units = segments["units_per_group"]
+    resident = segments["resident_units"].astype(np.float64)
+    service = np.max([segments[name] for name in THROUGHPUT], axis=0) / units
+    steady: npt.NDArray[np.float64] = np.maximum(service, segments["latency"] / resident)
+    if not figures.has_warps:
+        pipes = np.stack([segments[name] / units for name in STATIONS], axis=-1)
+        steady = np.maximum(steady, unit_ps(pipes, segments["latency"], resident))
+    return steady
 
 
 def execute(demand: JobDemand, figures: GpuFigures) -> JobExecution:
@@ -107,7 +140,7 @@ def execute(demand: JobDemand, figures: GpuFigures) -> JobExecution:
 
 def plan_cores(demand: JobDemand, figures: GpuFigures) -> list[CorePlan]:
     """Deal the tasks of a job to the cores in turn; a core without a task has no plan."""
-    rates = segment_rates(demand)
+    rates = segment_rates(demand, figures)
     n_cores = figures.n_cores
     shares = np.zeros((len(rates), n_cores), dtype=np.int64)
     first_task = 0
@@ -149,7 +182,8 @@ def _portions(rates: list[SegmentRate], groups: list[int]) -> list[Portion]:
     members = [
         (last, rate) for last, rate in zip(last_groups, rates, strict=True) if last > _ROUNDING
     ]
-    served = sum(last * rate.units_per_group * rate.service_ps for last, rate in members)
+    n_last = max(1.0, sum(last * rate.units_per_group for last, rate in members))
+    served = sum(last * rate.units_per_group * rate.unit_ps(n_last) for last, rate in members)
     last_wave_ps = max(served, *(rate.longest_ps for _, rate in members))
     steady = [n - last for n, last in zip(groups, last_groups, strict=True)]
     final = max((i for i, n in enumerate(steady) if n > _ROUNDING), default=-1)

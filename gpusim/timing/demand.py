@@ -277,7 +277,8 @@ def _class_rows(
     created = units * figures.warp_width / figures.thread_create_per_cycle
     wait_ps = figures.l2_latency_cycles * cycle_ps + beyond * figures.dram_latency_ps
     l2_bytes = moved.l2_read_bytes + moved.l2_write_bytes
-    rows["arithmetic"] = per_group["issue_cycles"] / figures.n_pipes * cycle_ps
+    issuing = figures.n_pipes * figures.issue_efficiency
+    rows["arithmetic"] = per_group["issue_cycles"] / issuing * cycle_ps
     rows["load_store"] = load_store * cycle_ps
     rows["special"] = per_group["special_cycles"] / figures.n_pipes * cycle_ps
     rows["texture"] = per_group["texture"] / figures.texture_per_cycle * cycle_ps
@@ -286,18 +287,20 @@ def _class_rows(
         l2_bytes / figures.l2_bytes_per_cycle * cycle_ps,
         traffic.l1_load_misses * wait_ps / figures.l1_outstanding_misses,
     )
-    translation = traffic.tlb_misses * figures.tlb_hit_cycles + traffic.walks * max(
-        0.0, figures.walk_cycles - figures.tlb_hit_cycles
-    )
-    rows["translation"] = share * translation * cycle_ps
+    # A core's own buffer serves one miss at a time; walks of the tables overlap.
+    rows["translation"] = share * traffic.tlb_misses * figures.tlb_hit_cycles * cycle_ps
+    walk_ps = traffic.walks * max(0.0, figures.walk_cycles - figures.tlb_hit_cycles) * cycle_ps
     rows["thread_creation"] = created * cycle_ps
     rows["dram_bytes"] = share * (
         moved.dram_read_bytes + moved.dram_write_bytes - moved.flushed_bytes
     )
     # Waits are per work-item or per warp; lanes of a warp wait together, and loads of a block
-    # that are issued before the first of them is needed wait together too.
-    waits = np.minimum(share * traffic.waits / figures.warp_width, per_group["load_store"])
-    rows["latency"] = (per_group["latency_cycles"] * cycle_ps + waits * wait_ps) / units
+    # that are issued before the first of them is needed wait together too. Threads of Midgard come
+    # by one after the other: the first waits for a line, those behind find it on its way.
+    waited = traffic.waits / figures.warp_width if figures.has_warps else traffic.l1_load_misses
+    waits = np.minimum(share * waited, per_group["load_store"])
+    waited_ps = waits * wait_ps + share * walk_ps / figures.warp_width
+    rows["latency"] = (per_group["latency_cycles"] * cycle_ps + waited_ps) / units
     rows["longest"] = rows["latency"]
     return rows, moved
 

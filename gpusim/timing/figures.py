@@ -41,6 +41,8 @@ class GpuFigures:
     n_cores: int
     warp_width: int
     n_pipes: int
+    issue_efficiency: float
+    """Share of the cycles in which a busy arithmetic pipe issues."""
     max_threads: tuple[tuple[int, int], ...]
     """(registers, threads), ascending."""
     max_work_groups: int
@@ -161,6 +163,7 @@ def read_gpu(device: DeviceSpec, evidence: Evidence, clock_khz: int | None = Non
         n_cores=int(evidence(core.n_shader_cores)),
         warp_width=int(evidence(core.warp_width)),
         n_pipes=int(evidence(core.n_arithmetic_pipes)),
+        issue_efficiency=float(evidence(core.issue_efficiency)),
         max_threads=tuple(sorted((int(k), int(v)) for k, v in table.items())),
         max_work_groups=int(evidence(core.max_work_groups)),
         registers=int(evidence(core.registers)),

@@ -104,6 +104,8 @@ class LoopReuse:
         parents: Sequence[int],
         trips: Mapping[int, float],
         unit_bytes: int,
+        *,
+        is_sharp: bool = False,
     ) -> None:
         """Prepare.
 
@@ -116,7 +118,11 @@ class LoopReuse:
             Loop -> mean iterations per entry.
         unit_bytes : int
             Line or page.
+        is_sharp : bool
+            Whether a cycle that exceeds the capacity by one loses everything, as in a fully
+            associative buffer that replaces the oldest entry; caches of few ways lose the excess.
         """
+        self._is_sharp = is_sharp
         self._wave = list(wave)
         self._trips = trips
         self._unit = unit_bytes
@@ -145,7 +151,7 @@ class LoopReuse:
         total = self._direct(loop)
         for child in self._children[loop]:
             total = total + self._loop(child, capacity)
-        blend = min(1.0, once.sum() / capacity - 1.0)
+        blend = self._blend(float(once.sum()), capacity)
         mixed: Floats = once + blend * np.maximum(0.0, total - once)
         return mixed
 
@@ -155,9 +161,13 @@ class LoopReuse:
         if distinct.sum() <= capacity or once.sum() <= capacity:
             return distinct
         repeated = self._trips.get(loop, 1.0) * self._iteration(loop, capacity)
-        blend = min(1.0, once.sum() / capacity - 1.0)
+        blend = self._blend(float(once.sum()), capacity)
         mixed: Floats = distinct + blend * np.maximum(0.0, repeated - distinct)
         return mixed
+
+    def _blend(self, units: float, capacity: float) -> float:
+        """Return how much of the reuse is lost when a cycle touches more than fits."""
+        return 1.0 if self._is_sharp else min(1.0, units / capacity - 1.0)
 
     def _footprint(self, loop: int, *, whole: bool) -> Floats:
         """Return the units touched in one iteration of a loop, or in all of them."""

@@ -167,6 +167,10 @@ class _JobTraffic:
         if n_waves not in self._waves:
             n_groups = min(self._groups_per_core * n_waves, self._job.n_work_groups)
             first = (self._job.n_work_groups - n_groups) // 2
+            in_row = self._job.n_groups[0]
+            if n_groups <= in_row:
+                # The ends of rows are rare: groups of one row stand for the others.
+                first -= max(0, first % in_row + n_groups - in_row)
             groups = np.arange(first, first + n_groups, dtype=np.int64)
             limit = min(MAX_WORK_ITEMS, self._limit * n_waves)
             self._waves[n_waves] = _Wave(self, groups, limit)
@@ -226,7 +230,11 @@ class _JobTraffic:
         key = (n_waves, unit_bytes)
         if key not in self._reuses:
             self._reuses[key] = LoopReuse(
-                self._wave(n_waves).streams, self._parents, self._trips, unit_bytes
+                self._wave(n_waves).streams,
+                self._parents,
+                self._trips,
+                unit_bytes,
+                is_sharp=unit_bytes == self._figures.page_bytes,
             )
         return self._reuses[key]
 

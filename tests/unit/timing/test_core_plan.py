@@ -41,12 +41,12 @@ def test_every_group_runs_exactly_once(n_groups, local, factors):
     assert max(plan.n_groups for plan in plans) <= most
 
 
-def lockstep_ps(n_units, resident, service, latency):
+def lockstep_ps(n_units, resident, unit_ps, latency):
     """Oracle: start a full core of units, wait for all of them, start the next."""
     total = 0.0
     while n_units > 0:
         batch = min(n_units, resident)
-        total += max(latency, batch * service)
+        total += max(latency, batch * unit_ps(batch))
         n_units -= batch
     return total
 
@@ -62,10 +62,10 @@ def test_one_core_takes_the_time_of_its_waves(n_groups, trips, registers):
         buffer_bytes=64,
     )
     (plan,) = plan_cores(demand, figures)
-    (rate,) = segment_rates(demand)
+    (rate,) = segment_rates(demand, figures)
     took = sum(portion.duration_ps for portion in plan.portions)
     expected = lockstep_ps(
-        n_groups * rate.units_per_group, rate.resident_units, rate.service_ps, rate.longest_ps
+        n_groups * rate.units_per_group, rate.resident_units, rate.unit_ps, rate.longest_ps
     )
     assert took == pytest.approx(expected, rel=1e-9)
 
