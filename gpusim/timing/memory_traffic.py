@@ -19,7 +19,7 @@ from gpusim.compiler.kernel_ir import KernelIR
 from gpusim.count.work_count import WorkCount
 from gpusim.isa.ir_view import IRView
 from gpusim.lower.job import Job
-from gpusim.timing.address_form import Access, Array, access_forms
+from gpusim.timing.address_form import Access, access_forms
 from gpusim.timing.figures import GpuFigures
 from gpusim.timing.image_access import NO_IMAGES, accessed_images, image_places
 from gpusim.timing.loop_reuse import Floats, LoopReuse, Stream, streams
@@ -394,7 +394,9 @@ def lines_per_warp(access: Access, group_items: int, figures: GpuFigures) -> flo
     return float(np.maximum(lines, moved).mean())
 
 
-def warp_addresses(base: Array, group_items: int, width: int) -> npt.NDArray[np.int64]:
+def warp_addresses(
+    base: npt.NDArray[np.int64], group_items: int, width: int
+) -> npt.NDArray[np.int64]:
     """Return (n_warp, width) of the addresses of work-items, group by group.
 
     Missing lanes of a short warp repeat its last one: they touch nothing of their own.
