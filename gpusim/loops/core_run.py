@@ -156,7 +156,7 @@ def _is_steady(marks: npt.NDArray[np.float64], n: int, agreement: float) -> bool
     """Return whether the last half and the last quarter of `n` marks show the same rate."""
     half = (marks[n - 1] - marks[n // 2 - 1]) / (n - n // 2)
     quarter = (marks[n - 1] - marks[n - n // 4 - 1]) / (n // 4)
-    return bool(abs(quarter - half) <= agreement * half)
+    return bool(abs(quarter - half) < agreement * half)
 
 
 @loop
@@ -399,6 +399,7 @@ def run_job(
     create_free = np.zeros(n_cores, dtype=np.float64)
     task_next = np.zeros(n_cores, dtype=np.int64)
     task_end = np.zeros(n_cores, dtype=np.int64)
+    task_ready = np.zeros(n_cores, dtype=np.float64)
     open_group = np.full(n_cores, -1, dtype=np.int64)
     next_unit = np.zeros(n_cores, dtype=np.int64)
     creator_waits = np.zeros(n_cores, dtype=np.bool_)
@@ -437,8 +438,9 @@ def run_job(
                 task_next[core] = next_group
                 next_group = min(limit, next_group + figures.groups_per_task)
                 task_end[core] = next_group
-                wait = int(np.ceil(dispatcher_free + figures.start_cycles))
-                _push(wheel, event, wait, now)
+                # Starting a task takes a while, but does not keep the core from the next one.
+                task_ready[core] = dispatcher_free + figures.start_cycles
+                _push(wheel, event, int(np.ceil(dispatcher_free)), now)
                 n_pending += 1
                 continue
             if open_group[core] < 0:
@@ -482,7 +484,7 @@ def run_job(
             counts[UNITS] += 1
             create_free[core] = max(float(now), create_free[core]) + figures.create_cycles
             again = int(np.ceil(create_free[core]))
-            _push(wheel, unit, max(again, now + 1), now)
+            _push(wheel, unit, max(again, now + 1, int(np.ceil(task_ready[core]))), now)
             n_pending += 1
             next_unit[core] += 1
             if next_unit[core] >= figures.units_per_group:

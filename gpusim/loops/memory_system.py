@@ -31,9 +31,10 @@ from gpusim.loops.cache_sets import CacheSets, find, victim
     ROW_HITS,
     ROW_MISSES,
     ROW_CONFLICTS,
-) = range(14)
+    L1_FILLS,
+) = range(15)
 """Indices of `MemoryState.counts`."""
-N_COUNTS = 14
+N_COUNTS = 15
 ROWS_QUEUED = 4
 """Rows of one bank whose requests a memory controller brings together while it has a backlog;
 assumed, no vendor publishes how far its controllers look ahead."""
@@ -328,6 +329,7 @@ def access_line(
         turn = state.l1_turn[core] % figures.l1_outstanding
         state.l1_turn[core] += 1
         begin = max(begin, state.l1_flight[core, turn])
+        state.counts[L1_FILLS] += 1
         served = _l2(figures, state, _physical(figures, line), begin, False)
         start = _serve(state.port_free, core, served, state.now[0], figures.port_cycles)
         arrived = max(start + figures.port_cycles, served + figures.l2_latency)

@@ -17,6 +17,7 @@ from gpusim.isa.backend import LoweredKernel, lower_kernel
 from gpusim.loops.core_run import (
     N_CORE_COUNTS,
     STEPS,
+    UNITS,
     Geometry,
     Program,
     Sampling,
@@ -208,6 +209,8 @@ class _JobRun:
             times = rest / window[STEPS]
             extra = times * float(marks[last] - marks[first])
             every = every + times * window
+            # Units start in bursts; how many there are is known.
+            every[UNITS] = n_units
         dirty = int(state.l1.dirty.sum()) + int(state.l2.dirty.sum())
         return DetailedRun(
             core_cycles=core_end + extra * (core_end > 0),

@@ -1,8 +1,13 @@
 """How fast the timing models are: launches per second, work-groups per second, events."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from gpusim.device import load_device
 from gpusim.device.quantity import Evidence
+from gpusim.isa import cost_kernel
 from gpusim.timing import SimulationOptions, simulate
 from gpusim.timing.analytic import job_durations
 from gpusim.timing.command_order import CommandOrder
@@ -60,3 +65,21 @@ def test_wave_rate_in_launches(benchmark, launches):
     some = launches[:200]
     timeline = benchmark(lambda: simulate(SPEC, some, options=SimulationOptions()))
     assert timeline.n_events <= 150 * len(some)
+
+
+@pytest.mark.parametrize("name", ["mali-t860", "mali-g72", "jetson-nano"])
+def test_detailed_rate_in_thread_instructions(benchmark, name):
+    """Design goal: at least 4 M thread-instructions/s for a core simulated; here it is one core."""
+    whole = load_device(name)
+    one = replace(whole.core.n_shader_cores, value=1)
+    spec = replace(whole, core=replace(whole.core, n_shader_cores=one))
+    ir = synthetic.kernel_ir()
+    work = synthetic.launch_work(spec, ir=ir, global_size=(1 << 13, 1, 1), trips=20)
+    work = replace(work, cost=cost_kernel(ir, spec.isa))
+    simulate(spec, [work], fidelity="detailed")  # Compiles the loop.
+    timeline = benchmark(lambda: simulate(spec, [work], fidelity="detailed"))
+    per_block = np.bincount(ir.instructions["block"], minlength=ir.n_blocks)
+    assert timeline.fidelity == "detailed"
+    if benchmark.stats is not None:
+        instructions = int(work.counts[0].block_executions @ per_block)
+        benchmark.extra_info["thread_instructions_per_s"] = instructions / benchmark.stats["mean"]
