@@ -88,7 +88,7 @@ MODELS: dict[str, str] = {
 }
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
 
-ANY_AXES: set[str] = {"clblast", "tvm"}
+ANY_AXES: set[str] = {"acl", "acl-direct", "acl-gemm", "acl-winograd", "clblast", "tvm"}
 """Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
 number for all axes and are given no layer whose axes differ."""
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,13 +103,26 @@ def _entries(text):
 
 
 def _recorded_layer(row):
-    numbers = {name: int(row[name]) for name in ("kh", "kw", "dilation", "groups", "cin")}
-    layer = _layer(
-        row["cin"], row["h"], row["w"], row["kh"], row["stride"], row["pad"], row["cout"],
-        kernel_width=numbers["kw"], dilation=numbers["dilation"], groups=numbers["groups"],
+    def axes(*names):
+        return tuple(int(row[name]) for name in names)
+
+    channels = int(row["cin"])
+    return _layer(
+        channels,
+        row["h"],
+        row["w"],
+        row["kh"],
+        row["stride_y"],
+        row["top"],
+        row["cout"],
+        kernel_width=int(row["kw"]),
+        dilation=int(row["dilation_y"]),
+        stride_yx=axes("stride_y", "stride_x"),
+        dilation_yx=axes("dilation_y", "dilation_x"),
+        pad_sides=axes("top", "left", "bottom", "right"),
+        groups=channels if row["method"] == "dw" else int(row["groups"]),
         kind=KINDS.get(row["method"], LayerKind.CONVOLUTION),
-    )  # fmt: skip
-    return replace(layer, groups=numbers["cin"]) if row["method"] == "dw" else layer
+    )
 
 
 def test_acl_equals_the_library_on_every_recorded_layer():

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpusim.network.layers import Layer
+
 Argument = str | int
 """A tensor by name, or a 32-bit integer."""
 
@@ -87,6 +89,12 @@ def source_text(name: str) -> str:
     """Return the text of an OpenCL file of this package, the shared preamble before it."""
     folder = Path(__file__).parent
     return "".join((folder / file).read_text(encoding="utf-8") for file in ("element.cl", name))
+
+
+def axis_macros(layer: Layer) -> str:
+    """Return the macros of a layer's strides and of the padding before its image."""
+    (stride_y, stride_x), (top, left, _, _) = layer.strides, layer.pads
+    return macros(STRIDE_X=stride_x, STRIDE_Y=stride_y, PAD_LEFT=left, PAD_TOP=top)
 
 
 def macros(**values: int | str) -> str:

@@ -1,11 +1,11 @@
 /* Depthwise convolution: 3x3 in both layouts, and any filter in steps. */
 
 #ifdef DEPTHWISE_NHWC
-/* VECTOR channels of COLUMNS x PLANES outputs. Rows outside of the image are read from the padding
- * before its first column, which holds zeros.
+/* VECTOR channels of COLUMNS x PLANES outputs. Rows outside of the image are read from a column of
+ * padding that holds zeros.
  */
-#define IN_COLUMNS ((COLUMNS - 1) * STRIDE + 3)
-#define IN_ROWS ((PLANES - 1) * STRIDE + 3)
+#define IN_COLUMNS ((COLUMNS - 1) * STRIDE_X + 3)
+#define IN_ROWS ((PLANES - 1) * STRIDE_Y + 3)
 #define OUT_PLANES ((OUT_H + PLANES - 1) / PLANES)
 
 __kernel void DEPTHWISE_NHWC(__global const TYPE *input, __global const TYPE *weights,
@@ -31,17 +31,17 @@ __kernel void DEPTHWISE_NHWC(__global const TYPE *input, __global const TYPE *we
         sum[i] = (VEC(VECTOR))((TYPE)0);
 #pragma unroll
     for (int row = 0; row < IN_ROWS; ++row) {
-        const int in_y = clamp(y * STRIDE - PAD + row, 0, SRC_H - 1);
-        const int is_inside = in_y == y * STRIDE - PAD + row;
+        const int in_y = clamp(y * STRIDE_Y - PAD_TOP + row, 0, SRC_H - 1);
+        const int is_inside = in_y == y * STRIDE_Y - PAD_TOP + row;
 #pragma unroll
         for (int column = 0; column < IN_COLUMNS; ++column) {
-            const int in_x = is_inside ? x * STRIDE - PAD + column : -PAD;
+            const int in_x = is_inside ? x * STRIDE_X - PAD_LEFT + column : ZERO_COLUMN;
             const VEC(VECTOR) v =
                 VLOAD(VECTOR)(0, input + in_y * plane_stride + in_x * row_stride);
 #pragma unroll
             for (int i = 0; i < COLUMNS * PLANES; ++i) {
-                const int ky = row - i / COLUMNS * STRIDE;
-                const int kx = column - i % COLUMNS * STRIDE;
+                const int ky = row - i / COLUMNS * STRIDE_Y;
+                const int kx = column - i % COLUMNS * STRIDE_X;
                 if (ky >= 0 && ky < 3 && kx >= 0 && kx < 3)
                     sum[i] += v * w[ky * 3 + kx];
             }
@@ -67,13 +67,13 @@ __kernel void DEPTHWISE_NHWC(__global const TYPE *input, __global const TYPE *we
 
 #ifdef DEPTHWISE_NCHW
 /* COLUMNS x ROWS outputs of one channel; the border of the input is padding. */
-#define NEED ((COLUMNS - 1) * STRIDE + 3)
+#define NEED ((COLUMNS - 1) * STRIDE_X + 3)
 #if COLUMNS == 2
 #define GATHER(v) (VEC(2))((v)[0], (v)[1])
 #else
 #define GATHER(v) (VEC(4))((v)[0], (v)[1], (v)[2], (v)[3])
 #endif
-#define IN_ROWS ((ROWS - 1) * STRIDE + 3)
+#define IN_ROWS ((ROWS - 1) * STRIDE_Y + 3)
 #if NEED <= 6
 #define FIRST 4
 #elif NEED <= 10
@@ -95,8 +95,8 @@ __kernel void DEPTHWISE_NCHW(__global const TYPE *input, __global const TYPE *we
     TYPE w[12];
     TYPE sum[COLUMNS * ROWS];
 
-    input += offset + plane / MULTIPLIER * plane_stride + (y * STRIDE - PAD) * row_stride
-             + x * STRIDE - PAD;
+    input += offset + plane / MULTIPLIER * plane_stride + (y * STRIDE_Y - PAD_TOP) * row_stride
+             + x * STRIDE_X - PAD_LEFT;
     output += plane * out_plane + y * out_row + x;
     weights += channel * 9;
     vstore3(vload3(0, weights), 0, w);
@@ -119,15 +119,15 @@ __kernel void DEPTHWISE_NCHW(__global const TYPE *input, __global const TYPE *we
 #else
 #pragma unroll
         for (int column = 0; column < COLUMNS; ++column)
-            vstore3(vload3(0, from + column * STRIDE), 0, v + column * STRIDE);
+            vstore3(vload3(0, from + column * STRIDE_X), 0, v + column * STRIDE_X);
 #endif
 #pragma unroll
         for (int i = 0; i < COLUMNS * ROWS; ++i) {
-            const int ky = row - i / COLUMNS * STRIDE;
+            const int ky = row - i / COLUMNS * STRIDE_Y;
             if (ky >= 0 && ky < 3) {
 #pragma unroll
                 for (int kx = 0; kx < 3; ++kx)
-                    sum[i] += v[i % COLUMNS * STRIDE + kx] * w[ky * 3 + kx];
+                    sum[i] += v[i % COLUMNS * STRIDE_X + kx] * w[ky * 3 + kx];
             }
         }
     }
@@ -178,8 +178,8 @@ __kernel void depthwise_im2col(__global const TYPE *input, __global TYPE *column
 {
     const int pixel = get_global_id(1);
     const int channel = get_global_id(2);
-    const int x0 = pixel % CONV_W * STRIDE - PAD;
-    const int y0 = pixel / CONV_W * STRIDE - PAD;
+    const int x0 = pixel % CONV_W * STRIDE_X - PAD_LEFT;
+    const int y0 = pixel / CONV_W * STRIDE_Y - PAD_TOP;
     __global TYPE *to = columns + out_offset + channel * plane_stride + pixel * row_stride;
 
     input += offset;

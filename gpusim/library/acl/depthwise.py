@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gpusim.errors import GpusimError, located
-from gpusim.library.acl.binding import Argument, Binding, Tensor, macros
+from gpusim.library.acl.binding import Argument, Binding, Tensor, axis_macros, macros
 from gpusim.library.acl.border import add_fill, padded
 from gpusim.library.acl.sequence import Sequence, ceil_div, round_up
 from gpusim.library.plan import Phase
@@ -28,9 +28,9 @@ def add_depthwise_convolution(plan: Sequence, layer: Layer) -> None:
         For a dilation, and for channels that don't divide the outputs.
     """
     where = f"layer {layer.name}"
-    if layer.dilation != 1:
+    if layer.dilations != (1, 1):
         raise GpusimError(
-            located(where, "depthwise with a dilation", expected="1", found=layer.dilation)
+            located(where, "depthwise with a dilation", expected="1", found=layer.dilations)
         )
     multiplier, rest = divmod(layer.out_channels, layer.in_channels)
     if rest:
@@ -60,20 +60,22 @@ def _add_parameters(plan: Sequence, layer: Layer) -> None:
 
 def _add_3x3_nhwc(plan: Sequence, layer: Layer) -> None:
     _add_parameters(plan, layer)
-    channels, pad, batch = layer.in_channels, layer.pad, plan.options.batch
+    channels, batch = layer.in_channels, plan.options.batch
+    top, left, bottom, right = layer.pads
     out_w, out_h = layer.out_width, layer.out_height
     vector = 8 // plan.element_bytes
-    is_dense = layer.stride == 1
+    is_dense = layer.strides == (1, 1)
     rows, planes = (2, 2) if is_dense else (1, 1)
     read = rows + 2
     beyond = round_up(channels, vector) - channels
-    bottom = round_up(layer.in_width + pad, read) - layer.in_width
-    reach = (ceil_div(out_w, rows) * rows - 1) * layer.stride - pad + 3 - layer.in_width
+    border = max(right, bottom, top)
+    behind = round_up(layer.in_width + border, read) - layer.in_width
+    reach = (ceil_div(out_w, rows) * rows - 1) * layer.strides[1] - left + 3 - layer.in_width
     source = Tensor(
         dims=(channels, layer.in_width, layer.in_height, batch),
         right=beyond,
-        top=pad,
-        bottom=max(bottom, reach),
+        top=left,
+        bottom=max(behind, reach),
     )
     plan.tensors["input"] = source
     output = Tensor(
@@ -82,7 +84,7 @@ def _add_3x3_nhwc(plan: Sequence, layer: Layer) -> None:
         bottom=round_up(out_w, rows) - out_w,
     )
     plan.tensors["output"] = output
-    add_fill(plan, "input", left=0, right=0, top=pad, bottom=pad)
+    add_fill(plan, "input", left=0, right=0, top=left, bottom=border)
     weights = plan.tensors["weights"]
     name = "depthwise_convolution_3x3_nhwc" + ("_stride1" if is_dense else "")
     plan.add(
@@ -94,8 +96,10 @@ def _add_3x3_nhwc(plan: Sequence, layer: Layer) -> None:
             source="depthwise.cl",
             macros=macros(
                 DEPTHWISE_NHWC=name, VECTOR=vector, COLUMNS=rows, PLANES=planes,
-                STRIDE=layer.stride, PAD=pad, SRC_H=layer.in_height, OUT_H=out_h,
+                SRC_H=layer.in_height, OUT_H=out_h,
+                ZERO_COLUMN=-left if left else layer.in_width if border else 0,
             )
+            + f" {axis_macros(layer)}"
             + (" -DHAS_BIAS" if plan.options.bias else ""),
             arguments=(
                 "input", "weights", "bias", "output", source.row, source.plane, source.volume,
@@ -106,17 +110,18 @@ def _add_3x3_nhwc(plan: Sequence, layer: Layer) -> None:
     )  # fmt: skip
 
 
-def _nchw_form(plan: Sequence, stride: int) -> tuple[str, tuple[int, int], tuple[int, int]]:
+def _nchw_form(plan: Sequence, layer: Layer) -> tuple[str, tuple[int, int], tuple[int, int]]:
     """Return the kernel's name, the outputs and the inputs of a work-item, (columns, rows)."""
     width = 8 // plan.element_bytes
-    if plan.target.is_bifrost and stride == 1:
+    if plan.target.is_bifrost and layer.strides == (1, 1):
         read = (8, 6) if plan.is_half else (4, 6)
         name = "depthwise_convolution_3x3_stridex1_stridey1_bifrost_"
         return name + plan.options.dtype, (width, 4), read
-    if plan.target.is_bifrost and stride == 2:
+    if plan.target.is_bifrost and layer.strides == (2, 2):
         read = (10, 5) if plan.is_half else (6, 5)
         name = "depthwise_convolution_3x3_stridex2_stridey2_bifrost_"
         return name + plan.options.dtype, (width, 2), read
+    stride = layer.strides[1]
     reads = 3 + (width - 1) * stride
     if plan.is_half:
         reads = {1: 8, 2: 9, 3: 16}.get(stride, reads)
@@ -165,16 +170,18 @@ def _add_permute(plan: Sequence, phase: Phase, source: str, target: str, *, to_n
 
 def _add_3x3_nchw(plan: Sequence, layer: Layer, multiplier: int) -> None:
     _add_parameters(plan, layer)
-    pad, stride, batch = layer.pad, layer.stride, plan.options.batch
+    batch = plan.options.batch
+    stride_y, stride_x = layer.strides
+    top, left, bottom, right = layer.pads
     out_w, out_h, n = layer.out_width, layer.out_height, layer.out_channels
-    name, step, read = _nchw_form(plan, stride)
+    name, step, read = _nchw_form(plan, layer)
     source = padded(
         Tensor(dims=(layer.in_width, layer.in_height, layer.in_channels, batch), tail=16),
         window=(out_w, out_h),
         step=step,
         read=read,
-        start=(-pad, -pad),
-        stride=(stride, stride),
+        start=(-left, -top),
+        stride=(stride_x, stride_y),
     )
     plan.tensors["input"] = source
     output = Tensor(
@@ -183,7 +190,7 @@ def _add_3x3_nchw(plan: Sequence, layer: Layer, multiplier: int) -> None:
         bottom=round_up(out_h, step[1]) - out_h,
     )
     plan.tensors["output"] = output
-    add_fill(plan, "input", left=pad, right=pad, top=pad, bottom=pad)
+    add_fill(plan, "input", left=left, right=right, top=top, bottom=bottom)
     plan.add(
         Phase.RUN,
         name,
@@ -192,9 +199,9 @@ def _add_3x3_nchw(plan: Sequence, layer: Layer, multiplier: int) -> None:
         Binding(
             source="depthwise.cl",
             macros=macros(
-                DEPTHWISE_NCHW=name, COLUMNS=step[0], ROWS=step[1], STRIDE=stride, PAD=pad,
-                MULTIPLIER=multiplier,
+                DEPTHWISE_NCHW=name, COLUMNS=step[0], ROWS=step[1], MULTIPLIER=multiplier
             )
+            + f" {axis_macros(layer)}"
             + (" -DHAS_BIAS" if plan.options.bias else "")
             + (f" -DCHANNELS={n}" if batch > 1 else ""),
             arguments=(
@@ -251,8 +258,8 @@ def _add_generic(plan: Sequence, layer: Layer, multiplier: int) -> None:
     add_fill(plan, "weights as rows", left=0, right=right, top=0, bottom=0, phase=Phase.PREPARE)
     convolution = macros(
         KERNEL_W=kernel[0], KERNEL_H=kernel[1], CHANNELS=channels, SRC_W=layer.in_width,
-        SRC_H=layer.in_height, CONV_W=out[0], CONV_H=out[1], STRIDE=layer.stride, PAD=layer.pad,
-    )  # fmt: skip
+        SRC_H=layer.in_height, CONV_W=out[0], CONV_H=out[1],
+    ) + f" {axis_macros(layer)}"  # fmt: skip
     _add_per_image(
         plan,
         "depthwise_im2col",

@@ -1,14 +1,14 @@
 /* Direct convolution. Eight outputs of a row per work-item, or a tile of four columns. */
 
-#define READS (7 * STRIDE + KERNEL)
+#define READS (7 * STRIDE_X + KERNEL)
 
 #ifdef DIRECT_NHWC
 /* Eight columns of one channel. Columns outside the image are padding that holds zeros; rows
  * outside are passed over.
  */
 #define TAKE(i) \
-    (VEC(8))(v[i], v[i + STRIDE], v[i + 2 * STRIDE], v[i + 3 * STRIDE], v[i + 4 * STRIDE], \
-             v[i + 5 * STRIDE], v[i + 6 * STRIDE], v[i + 7 * STRIDE])
+    (VEC(8))(v[i], v[i + STRIDE_X], v[i + 2 * STRIDE_X], v[i + 3 * STRIDE_X], v[i + 4 * STRIDE_X], \
+             v[i + 5 * STRIDE_X], v[i + 6 * STRIDE_X], v[i + 7 * STRIDE_X])
 
 __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
                      __global const TYPE *bias, __global TYPE *output, int row_stride,
@@ -19,12 +19,12 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
     const int y = get_global_id(2);
     VEC(8) sum = (VEC(8))((TYPE)0);
 
-    input += offset + (x * STRIDE - PAD) * row_stride;
+    input += offset + (x * STRIDE_X - PAD_LEFT) * row_stride;
     weights += channel * KERNEL * KERNEL * CHANNELS;
     for (int c = 0; c < CHANNELS; ++c) {
 #pragma unroll
         for (int ky = 0; ky < KERNEL; ++ky) {
-            const int in_y = y * STRIDE - PAD + ky;
+            const int in_y = y * STRIDE_Y - PAD_TOP + ky;
             if (in_y >= 0 && in_y < SRC_H) {
                 __global const TYPE *from = input + in_y * plane_stride + c;
                 TYPE v[READS];
@@ -54,7 +54,7 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
 
 #ifdef DIRECT_NCHW
 /* Eight columns of one row, rows of the input as vectors. */
-#if KERNEL == 1 && STRIDE == 1
+#if KERNEL == 1 && STRIDE_X == 1
 #define ROW(p) \
     const VEC(8) v = vload8(0, p); \
     sum += weights[0] * v;
@@ -62,7 +62,7 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
 #define ROW(p) \
     const VEC(16) v = vload16(0, p); \
     sum += weights[0] * v.even;
-#elif KERNEL == 3 && STRIDE == 1
+#elif KERNEL == 3 && STRIDE_X == 1
 #define ROW(p) \
     const VEC(8) v = vload8(0, p); \
     const VEC(2) e = vload2(0, (p) + 8); \
@@ -78,7 +78,7 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
     sum += w.s0 * v.even; \
     sum += w.s1 * v.odd; \
     sum += w.s2 * (VEC(8))(v.s2468, v.sace, e);
-#elif STRIDE == 1
+#elif STRIDE_X == 1
 #define ROW(p) \
     const VEC(8) v = vload8(0, p); \
     const VEC(4) e = vload4(0, (p) + 8); \
@@ -109,7 +109,7 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
     const int channel = get_global_id(2);
     VEC(8) sum = (VEC(8))((TYPE)0);
 
-    input += offset + (y * STRIDE - PAD) * row_stride + x * STRIDE - PAD;
+    input += offset + (y * STRIDE_Y - PAD_TOP) * row_stride + x * STRIDE_X - PAD_LEFT;
     weights += channel * KERNEL * KERNEL * CHANNELS;
     for (int c = 0; c < CHANNELS; ++c) {
 #pragma unroll
@@ -164,7 +164,7 @@ __kernel void DIRECT(__global const TYPE *input, __global const TYPE *weights,
     VEC(4) sum2 = (VEC(4))((TYPE)0);
     VEC(4) sum3 = (VEC(4))((TYPE)0);
 
-    input += offset + (y - PAD) * row_stride + x - PAD;
+    input += offset + (y - PAD_TOP) * row_stride + x - PAD_LEFT;
     weights += channel * KERNEL * KERNEL * CHANNELS;
     for (int c = 0; c < CHANNELS; ++c) {
         LOAD(input, 0)

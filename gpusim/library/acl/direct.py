@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpusim.library.acl.binding import Binding, Tensor, macros
+from gpusim.library.acl.binding import Binding, Tensor, axis_macros, macros
 from gpusim.library.acl.border import add_fill, padded
 from gpusim.library.acl.sequence import Sequence, ceil_div, f32, round_up
 from gpusim.library.plan import Phase
@@ -19,10 +19,10 @@ def why_not_direct(layer: Layer) -> str:
     """Return why the library refuses the layer; empty when it takes it."""
     if layer.kernel_width != layer.kernel_height or layer.kernel_width not in (1, 3, 5):
         return f"its filters are {layer.kernel_width}x{layer.kernel_height}, not 1x1, 3x3 or 5x5"
-    if layer.stride > 2:
-        return f"its stride is {layer.stride}, above 2"
-    if layer.dilation != 1:
-        return f"its dilation is {layer.dilation}"
+    if layer.strides[1] > 2:
+        return f"its stride is {layer.strides[1]}, above 2"
+    if layer.dilations != (1, 1):
+        return "it is dilated"
     return ""
 
 
@@ -43,20 +43,21 @@ def _add_parameters(plan: Sequence, layer: Layer) -> None:
 
 
 def _add_nhwc(plan: Sequence, layer: Layer) -> None:
-    kernel, pad, batch = layer.kernel_width, layer.pad, plan.options.batch
+    kernel, batch = layer.kernel_width, plan.options.batch
+    _, left, _, right = layer.pads
     out_w, out_h = layer.out_width, layer.out_height
-    read = _READS_X[kernel, layer.stride]
+    read = _READS_X[kernel, layer.strides[1]]
     source = Tensor(
         dims=(layer.in_channels, layer.in_width, layer.in_height, batch),
-        top=pad,
-        bottom=round_up(layer.in_width + pad, read) - layer.in_width,
+        top=left,
+        bottom=round_up(layer.in_width + right, read) - layer.in_width,
     )
     plan.tensors["input"] = _reaching(source, layer, 8, read)
     output = Tensor(
         dims=(layer.out_channels, out_w, out_h, batch), bottom=round_up(out_w, 8) - out_w
     )
     plan.tensors["output"] = output
-    add_fill(plan, "input", left=0, right=0, top=pad, bottom=pad)
+    add_fill(plan, "input", left=0, right=0, top=left, bottom=right)
     size = (layer.out_channels, ceil_div(out_w, 8), out_h)
     name = f"direct_convolution{kernel}x{kernel}_nhwc"
     _add_images(plan, layer, name, size, "-DDIRECT_NHWC", _static_hint(plan, layer))
@@ -64,20 +65,22 @@ def _add_nhwc(plan: Sequence, layer: Layer) -> None:
 
 def _reaching(source: Tensor, layer: Layer, outputs: int, read: int) -> Tensor:
     """Return the NHWC input with as many columns behind it as the last work-item reads."""
-    last = (round_up(layer.out_width, outputs) - outputs) * layer.stride - layer.pad + read
+    last = (round_up(layer.out_width, outputs) - outputs) * layer.strides[1] - layer.pads[1] + read
     short = max(0, last - source.dims[1] - source.bottom)
     return Tensor(dims=source.dims, top=source.top, bottom=source.bottom, tail=short * source.row)
 
 
 def _add_nchw(plan: Sequence, layer: Layer) -> None:
-    kernel, pad, stride, batch = layer.kernel_width, layer.pad, layer.stride, plan.options.batch
+    kernel, batch = layer.kernel_width, plan.options.batch
+    stride_y, stride_x = layer.strides
+    top, left, bottom, right = layer.pads
     out_w, out_h = layer.out_width, layer.out_height
-    is_bifrost = plan.target.is_listed and stride == 1 and not plan.is_half
+    is_bifrost = plan.target.is_listed and layer.strides == (1, 1) and not plan.is_half
     step = _BIFROST_TILES[kernel] if is_bifrost else (8, 1)
     read = (
         (step[0] + kernel - 1, step[1] + kernel - 1)
         if is_bifrost
-        else (_READS_X[kernel, stride], kernel)
+        else (_READS_X[kernel, stride_x], kernel)
     )
     source = Tensor(dims=(layer.in_width, layer.in_height, layer.in_channels, batch), tail=16)
     plan.tensors["input"] = padded(
@@ -85,15 +88,15 @@ def _add_nchw(plan: Sequence, layer: Layer) -> None:
         window=(out_w, out_h),
         step=step,
         read=read,
-        start=(-pad, -pad),
-        stride=(stride, stride),
+        start=(-left, -top),
+        stride=(stride_x, stride_y),
     )
     plan.tensors["output"] = Tensor(
         dims=(out_w, out_h, layer.out_channels, batch),
         right=round_up(out_w, step[0]) - out_w,
         bottom=round_up(out_h, step[1]) - out_h,
     )
-    add_fill(plan, "input", left=pad, right=pad, top=pad, bottom=pad)
+    add_fill(plan, "input", left=left, right=right, top=top, bottom=bottom)
     size = (ceil_div(out_w, step[0]), ceil_div(out_h, step[1]), layer.out_channels)
     form = "-DDIRECT_BIFROST" if is_bifrost else "-DDIRECT_NCHW"
     name = f"direct_convolution{kernel}x{kernel}" + ("_f32_bifrost" if is_bifrost else "")
@@ -108,12 +111,10 @@ def _add_images(
         macros(
             DIRECT=name,
             KERNEL=layer.kernel_width,
-            STRIDE=layer.stride,
-            PAD=layer.pad,
             CHANNELS=layer.in_channels,
             SRC_H=layer.in_height,
         )
-        + f" {form}"
+        + f" {axis_macros(layer)} {form}"
         + (" -DHAS_BIAS" if plan.options.bias else "")
     )
     for image in range(plan.options.batch):
@@ -145,7 +146,7 @@ def _static_hint(plan: Sequence, layer: Layer) -> Size3 | None:
     size = channels if plan.is_nhwc else kernel
     if not plan.is_static or plan.target.name not in ("g71", "g72"):
         return hint
-    if size > 5 or layer.stride != 1 or plan.is_half:
+    if size > 5 or layer.strides != (1, 1) or plan.is_half:
         return hint
     mega = f32(1e-6 * (kernel * kernel * channels * layer.in_width * layer.in_height * channels))
     if size == 1:

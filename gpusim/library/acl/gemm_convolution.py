@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpusim.library.acl.binding import Binding, Tensor, macros
+from gpusim.library.acl.binding import Binding, Tensor, axis_macros, macros
 from gpusim.library.acl.elementwise import add_bias
 from gpusim.library.acl.gemm import Product, add_product, is_reshaped, output_tile
 from gpusim.library.acl.sequence import Sequence, ceil_div, round_up
@@ -15,7 +15,7 @@ def add_gemm_convolution(plan: Sequence, layer: Layer) -> None:
     out_w, out_h = layer.out_width, layer.out_height
     taps = layer.kernel_width * layer.kernel_height
     groups = layer.groups
-    skips_im2col = plan.is_nhwc and taps == 1 and layer.stride == 1
+    skips_im2col = plan.is_nhwc and taps == 1 and layer.strides == (1, 1)
     folds_bias = plan.options.bias and not skips_im2col
     n = layer.out_channels // groups
     k = layer.in_channels // groups * taps + folds_bias
@@ -106,9 +106,8 @@ def _add_im2col(plan: Sequence, layer: Layer, has_bias: bool, k: int, rows: int)
         "CONV_H": out_h,
         "KERNEL_W": layer.kernel_width,
         "KERNEL_H": layer.kernel_height,
-        "STRIDE": layer.stride,
-        "PAD": layer.pad,
-        "DILATION": layer.dilation,
+        "DILATION_X": layer.dilations[1],
+        "DILATION_Y": layer.dilations[0],
         "GROUPS": groups,
     }
     if plan.is_nhwc:
@@ -121,12 +120,13 @@ def _add_im2col(plan: Sequence, layer: Layer, has_bias: bool, k: int, rows: int)
         size = (ceil_div(channels, 2), out_w * out_h, batch)
     else:
         name, per_item = _nchw_form(layer)
+        top, left, bottom, right = layer.pads
         source = Tensor(
             dims=(layer.in_width, layer.in_height, channels, batch),
-            left=layer.pad,
-            right=layer.pad + 8,
-            top=layer.pad,
-            bottom=layer.pad,
+            left=left,
+            right=right + 8,
+            top=top,
+            bottom=bottom,
         )
         size = (ceil_div(out_w, per_item), out_h, channels * batch)
     plan.tensors["input"] = source
@@ -138,6 +138,7 @@ def _add_im2col(plan: Sequence, layer: Layer, has_bias: bool, k: int, rows: int)
         Binding(
             source="im2col.cl",
             macros=macros(IM2COL=name, **{name.upper(): 1}, **shape)
+            + f" {axis_macros(layer)}"
             + (" -DHAS_BIAS" if has_bias else ""),
             arguments=("input", "columns", source.row, source.plane, source.volume, source.offset,
                        matrix.row, matrix.plane),
@@ -148,14 +149,15 @@ def _add_im2col(plan: Sequence, layer: Layer, has_bias: bool, k: int, rows: int)
 def _nchw_form(layer: Layer) -> tuple[str, int]:
     """Return the name of the NCHW kernel and the outputs of a work-item in X."""
     width, height = layer.kernel_width, layer.kernel_height
-    if layer.dilation == 1 and width == height:
-        if width == 1 and layer.stride == 1 and not layer.pad:
+    is_dense, is_padded = layer.dilations == (1, 1), any(layer.pads)
+    if is_dense and width == height:
+        if width == 1 and layer.strides[1] == 1 and not is_padded:
             return "im2col1x1_stridex1_nchw", 4
         if width in (3, 5):
             return f"im2col{width}x{width}_nchw", 1
-        if width == 11 and not layer.pad:
+        if width == 11 and not is_padded:
             return "im2col11x11_padx0_pady0_nchw", 1
-    elif layer.dilation == 1 and width > 1 and not layer.pad:
+    elif is_dense and width > 1 and not is_padded:
         return "im2col_generic_padx0_pady0_nchw", 1
     return "im2col_generic_nchw", 1
 

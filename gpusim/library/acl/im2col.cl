@@ -37,8 +37,8 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
     const int channel = min((int)get_global_id(0) * 2, max(CHANNELS - 2, 0));
     const int pixel = get_global_id(1);
     const int image = get_global_id(2);
-    const int y0 = pixel / CONV_W * STRIDE - PAD;
-    const int x0 = pixel % CONV_W * STRIDE - PAD;
+    const int y0 = pixel / CONV_W * STRIDE_Y - PAD_TOP;
+    const int x0 = pixel % CONV_W * STRIDE_X - PAD_LEFT;
     __global TYPE *row = matrix + image * matrix_plane + pixel * matrix_row;
 
     input += image * image_stride + offset + channel;
@@ -50,8 +50,8 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
 #pragma unroll
 #endif
         for (int kx = 0; kx < KERNEL_W; ++kx) {
-            const int y = y0 + ky * DILATION;
-            const int x = x0 + kx * DILATION;
+            const int y = y0 + ky * DILATION_Y;
+            const int x = x0 + kx * DILATION_X;
             const int near_y = clamp(y, 0, SRC_H - 1);
             const int near_x = clamp(x, 0, SRC_W - 1);
             const VEC(2) value = vload2(0, input + near_y * plane_stride + near_x * row_stride);
@@ -84,7 +84,8 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
     __global TYPE *to = matrix + (image * GROUPS + channel / GROUP_CHANNELS) * matrix_plane
                         + (y * CONV_W + x) * matrix_row + column;
     const VEC(4) value = vload4(
-        0, input + offset + image * image_stride + channel * plane_stride + y * row_stride + x);
+        0, input + offset + image * image_stride + channel * plane_stride
+               + y * STRIDE_Y * row_stride + x);
 
     to[0] = value.s0;
     if (x + 1 < CONV_W)
@@ -146,8 +147,8 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
                      int plane_stride, int image_stride, int offset, int matrix_row,
                      int matrix_plane)
 {
-    const int x0 = (int)get_global_id(0) * STRIDE - PAD;
-    const int y0 = (int)get_global_id(1) * STRIDE - PAD;
+    const int x0 = (int)get_global_id(0) * STRIDE_X - PAD_LEFT;
+    const int y0 = (int)get_global_id(1) * STRIDE_Y - PAD_TOP;
     const int channel = get_global_id(2) % CHANNELS;
     const int image = get_global_id(2) / CHANNELS;
     __global const TYPE *from =
@@ -196,8 +197,8 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
                      int plane_stride, int image_stride, int offset, int matrix_row,
                      int matrix_plane)
 {
-    const int x0 = (int)get_global_id(0) * STRIDE - PAD;
-    const int y0 = (int)get_global_id(1) * STRIDE - PAD;
+    const int x0 = (int)get_global_id(0) * STRIDE_X - PAD_LEFT;
+    const int y0 = (int)get_global_id(1) * STRIDE_Y - PAD_TOP;
     const int channel = get_global_id(2) % CHANNELS;
     const int image = get_global_id(2) / CHANNELS;
     __global TYPE *to = matrix + (image * GROUPS + channel / GROUP_CHANNELS) * matrix_plane
@@ -206,10 +207,10 @@ __kernel void IM2COL(__global const TYPE *input, __global TYPE *matrix, int row_
 
     input += offset + image * image_stride + channel * plane_stride;
     for (int ky = 0; ky < KERNEL_H; ++ky) {
-        const int y = y0 + ky * DILATION;
+        const int y = y0 + ky * DILATION_Y;
 #ifdef IM2COL_GENERIC_NCHW
         for (int kx = 0; kx < KERNEL_W; ++kx, ++to) {
-            const int x = x0 + kx * DILATION;
+            const int x = x0 + kx * DILATION_X;
             if (x < 0 || x >= SRC_W || y < 0 || y >= SRC_H)
                 *to = (TYPE)0;
             else

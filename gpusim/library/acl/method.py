@@ -43,10 +43,10 @@ def own_choice(layer: Layer, options: PlanOptions) -> str:
     """Return the method that the library takes for a convolution when nobody asks for one."""
     square = layer.in_width == layer.in_height and layer.kernel_width == layer.kernel_height
     key = (
-        layer.in_width, layer.kernel_width, layer.in_channels, layer.out_channels, layer.pad
+        layer.in_width, layer.kernel_width, layer.in_channels, layer.out_channels, layer.pads[0]
     )  # fmt: skip
-    is_plain = layer.stride == layer.dilation == 1
-    if square and is_plain and options.layout == "nchw" and key in _DIRECT_SHAPES:
+    is_even = layer.strides == layer.dilations == (1, 1) and len(set(layer.pads)) == 1
+    if square and is_even and options.layout == "nchw" and key in _DIRECT_SHAPES:
         return "direct"
     if layer.in_channels < 16 or why_not_winograd(layer, options):
         return "gemm"
@@ -126,13 +126,15 @@ def _add_groups(plan: Sequence, layer: Layer, asked: str) -> str:
 
 def _check_padding(layer: Layer) -> None:
     """Refuse a layer whose last outputs see padding only: the library drops those outputs."""
-    extents = ((layer.out_width, layer.in_width), (layer.out_height, layer.in_height))
-    if any((out - 1) * layer.stride >= size + layer.pad for out, size in extents):
+    (stride_y, stride_x), (top, left, _, _) = layer.strides, layer.pads
+    if (layer.out_width - 1) * stride_x >= layer.in_width + left or (
+        layer.out_height - 1
+    ) * stride_y >= layer.in_height + top:
         raise GpusimError(
             located(
                 f"layer {layer.name}",
                 "padding wider than the filters",
                 expected=f"below {min(layer.kernel_width, layer.kernel_height)}",
-                found=layer.pad,
+                found=max(layer.pads),
             )
         )

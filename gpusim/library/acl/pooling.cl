@@ -26,9 +26,9 @@ __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row
 
     input += offset + image * image_stride + channel;
     for (int ky = 0; ky < POOL_H; ++ky) {
-        const int in_y = y * STRIDE - PAD + ky;
+        const int in_y = y * STRIDE_Y - PAD_TOP + ky;
         for (int kx = 0; kx < POOL_W; ++kx) {
-            const int in_x = x * STRIDE - PAD + kx;
+            const int in_x = x * STRIDE_X - PAD_LEFT + kx;
             const int is_inside = in_x >= 0 && in_x < SRC_W && in_y >= 0 && in_y < SRC_H;
             const int near_y = clamp(in_y, 0, SRC_H - 1);
             const int near_x = is_inside ? in_x : -1;
@@ -44,7 +44,7 @@ __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row
 #ifdef POOL_NCHW
 #if COLUMNS == 4
 /* Four outputs of a row under 3x3 windows. */
-#define NEED (3 * STRIDE + 3)
+#define NEED (3 * STRIDE_X + 3)
 
 __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row_stride,
                       int plane_stride, int offset, int out_row, int out_plane)
@@ -54,21 +54,21 @@ __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row
     const int plane = get_global_id(2);
     TYPE v[NEED];
 
-    input += offset + plane * plane_stride + (y * STRIDE - PAD) * row_stride + x * STRIDE - PAD;
+    input += offset + plane * plane_stride + (y * STRIDE_Y - PAD_TOP) * row_stride + x * STRIDE_X - PAD_LEFT;
 #define DOWN(n, at) \
     COLLECT(COLLECT(VLOAD(n)(0, input + (at)), VLOAD(n)(0, input + row_stride + (at))), \
             VLOAD(n)(0, input + 2 * row_stride + (at)))
-#if STRIDE == 1
+#if STRIDE_X == 1
     vstore4(DOWN(4, 0), 0, v);
     vstore2(DOWN(2, 4), 0, v + 4);
-#elif STRIDE == 2
+#elif STRIDE_X == 2
     vstore8(DOWN(8, 0), 0, v);
     v[8] = COLLECT(COLLECT(input[8], input[row_stride + 8]), input[2 * row_stride + 8]);
 #else
     vstore8(DOWN(8, 0), 0, v);
     vstore4(DOWN(4, 8), 0, v + 8);
 #endif
-#define TAKE(i) (VEC(4))(v[i], v[i + STRIDE], v[i + 2 * STRIDE], v[i + 3 * STRIDE])
+#define TAKE(i) (VEC(4))(v[i], v[i + STRIDE_X], v[i + 2 * STRIDE_X], v[i + 3 * STRIDE_X])
     vstore4(FINISH(COLLECT(COLLECT(TAKE(0), TAKE(1)), TAKE(2))), 0,
             output + plane * out_plane + y * out_row + x);
 }
@@ -83,7 +83,7 @@ __kernel void POOLING(__global const TYPE *input, __global TYPE *output, int row
     VEC(8) wide = (VEC(8))(START);
     TYPE result = START;
 
-    input += offset + plane * plane_stride + (y * STRIDE - PAD) * row_stride + x * STRIDE - PAD;
+    input += offset + plane * plane_stride + (y * STRIDE_Y - PAD_TOP) * row_stride + x * STRIDE_X - PAD_LEFT;
     for (int ky = 0; ky < POOL_H; ++ky, input += row_stride) {
         int kx = 0;
         for (; kx <= POOL_W - 8; kx += 8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpusim.library.acl.binding import Binding, Tensor, macros
+from gpusim.library.acl.binding import Binding, Tensor, axis_macros, macros
 from gpusim.library.acl.border import add_fill, padded
 from gpusim.library.acl.sequence import Sequence, ceil_div, round_up
 from gpusim.library.plan import Phase
@@ -15,7 +15,8 @@ def is_average(layer: Layer) -> bool:
 
 
 def _is_global(layer: Layer) -> bool:
-    return (layer.kernel_width, layer.kernel_height) == (layer.in_width, layer.in_height)
+    covers = (layer.kernel_width, layer.kernel_height) == (layer.in_width, layer.in_height)
+    return covers and not any(layer.pads)
 
 
 def add_pooling(plan: Sequence, layer: Layer) -> None:
@@ -32,14 +33,12 @@ def _options(layer: Layer, name: str, form: str) -> str:
             POOLING=name,
             POOL_W=layer.kernel_width,
             POOL_H=layer.kernel_height,
-            STRIDE=layer.stride,
-            PAD=layer.pad,
             SRC_W=layer.in_width,
             SRC_H=layer.in_height,
             OUT_W=layer.out_width,
             OUT_H=layer.out_height,
         )
-        + f" -D{form}"
+        + f" {axis_macros(layer)} -D{form}"
         + (" -DPOOL_AVG" if is_average(layer) else "")
     )
 
@@ -70,10 +69,11 @@ def _add_nhwc(plan: Sequence, layer: Layer) -> None:
 
 
 def _add_nchw(plan: Sequence, layer: Layer) -> None:
-    channels, batch, pad = layer.in_channels, plan.options.batch, layer.pad
+    channels, batch = layer.in_channels, plan.options.batch
+    top, left, bottom, right = layer.pads
     width, height = layer.kernel_width, layer.kernel_height
     out_w, out_h = layer.out_width, layer.out_height
-    stride = 1 if _is_global(layer) else layer.stride
+    stride_y, stride = (1, 1) if _is_global(layer) else layer.strides
     is_optimised = width == height == 3 and stride <= 3
     step = 4 if is_optimised else 1
     read = (step - 1) * stride + width
@@ -82,21 +82,21 @@ def _add_nchw(plan: Sequence, layer: Layer) -> None:
         window=(out_w, out_h),
         step=(step, 1),
         read=(read, height),
-        start=(-pad, -pad),
-        stride=(stride, stride),
+        start=(-left, -top),
+        stride=(stride, stride_y),
     )
     plan.tensors["input"] = source
     output = Tensor(dims=(out_w, out_h, channels, batch), right=round_up(out_w, step) - out_w)
     plan.tensors["output"] = output
-    right = (ceil_div(out_w, step) - 1) * step * stride - pad + read - layer.in_width
-    bottom = (out_h - 1) * stride - pad + height - layer.in_height
+    reach_x = (ceil_div(out_w, step) - 1) * step * stride - left + read - layer.in_width
+    reach_y = (out_h - 1) * stride_y - top + height - layer.in_height
     add_fill(
         plan,
         "input",
-        left=pad,
-        right=max(right, pad),
-        top=pad,
-        bottom=max(bottom, pad),
+        left=left,
+        right=max(right, reach_x),
+        top=top,
+        bottom=max(bottom, reach_y),
         mode="constant" if is_average(layer) else "replicate",
     )
     name = "pooling_layer_MxN_nchw"

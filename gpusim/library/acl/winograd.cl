@@ -192,8 +192,8 @@ __kernel void KERNEL_NAME(__global const TYPE *input, __global TYPE *transformed
     const int image = get_global_id(2) * STEP_Z / CHANNELS;
     int channel = get_global_id(2) * STEP_Z % CHANNELS;
 #endif
-    const int x0 = tile_x * TILE_W - PAD;
-    const int y0 = tile_y * TILE_H - PAD;
+    const int x0 = tile_x * TILE_W - PAD_LEFT;
+    const int y0 = tile_y * TILE_H - PAD_TOP;
 
     input += offset + image * image_stride;
     transformed += image * out_image + (tile_y * TILES_X + tile_x) * out_row;

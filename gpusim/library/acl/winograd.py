@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpusim.library.acl.binding import Binding, Tensor, macros
+from gpusim.library.acl.binding import Binding, Tensor, axis_macros, macros
 from gpusim.library.acl.border import add_fill, padded
 from gpusim.library.acl.gemm import Product, add_product, output_tile
 from gpusim.library.acl.sequence import Sequence, ceil_div, round_up
@@ -35,8 +35,9 @@ class WinogradForm:
 
     def tiles(self, layer: Layer) -> tuple[int, int]:
         """Return the tiles of an output map, (columns, rows)."""
-        width = layer.in_width - (self.kernel[0] - 1) + 2 * layer.pad
-        height = layer.in_height - (self.kernel[1] - 1) + 2 * layer.pad
+        top, left, bottom, right = layer.pads
+        width = layer.in_width - (self.kernel[0] - 1) + left + right
+        height = layer.in_height - (self.kernel[1] - 1) + top + bottom
         return ceil_div(width, self.tile[0]), ceil_div(height, self.tile[1])
 
 
@@ -56,7 +57,7 @@ def why_not_winograd(layer: Layer, options: PlanOptions) -> str:
         return "half precision needs fast math"
     if kernel not in ((3, 3), (3, 1), (1, 3), (5, 1), (1, 5)):
         return f"its filters are {kernel[0]}x{kernel[1]}"
-    if layer.stride != 1 or layer.dilation != 1:
+    if layer.strides != (1, 1) or layer.dilations != (1, 1):
         return "its stride or its dilation is not 1"
     if layer.groups != 1:
         return "it has groups"
@@ -132,7 +133,8 @@ def _add_filter(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
 
 
 def _add_input(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
-    batch, channels, pad = plan.options.batch, layer.in_channels, layer.pad
+    batch, channels = plan.options.batch, layer.in_channels
+    top, left, bottom, right = layer.pads
     tiles_x, tiles_y = form.tiles(layer)
     step_z = 1
     if plan.is_nhwc:
@@ -145,13 +147,20 @@ def _add_input(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
             window=(layer.in_width, layer.in_height),
             step=(1, 1),
             read=form.positions,
-            start=(-pad, -pad),
+            start=(-left, -top),
         )
         extra = [
-            form.tile[d] - 1 if (extent - form.kernel[d] + 1 + 2 * pad) % form.tile[d] else 0
-            for d, extent in enumerate((layer.in_width, layer.in_height))
+            form.tile[d] - 1 if (extent - form.kernel[d] + 1) % form.tile[d] else 0
+            for d, extent in enumerate(
+                (layer.in_width + left + right, layer.in_height + top + bottom)
+            )
         ]
-        border = {"left": pad, "right": pad + extra[0], "top": pad, "bottom": pad + extra[1]}
+        border = {
+            "left": left,
+            "right": right + extra[0],
+            "top": top,
+            "bottom": bottom + extra[1],
+        }
         step_z = 2 if max(form.tile) == 2 and channels % 2 == 0 else 1
         size = (tiles_x, tiles_y, channels * batch // step_z)
     plan.tensors["input"] = source
@@ -165,10 +174,10 @@ def _add_input(plan: Sequence, layer: Layer, form: WinogradForm) -> None:
         (1, 1, 8),
         Binding(
             source="winograd.cl",
-            macros="-DTRANSFORM_INPUT "
+            macros=f"-DTRANSFORM_INPUT {axis_macros(layer)} "
             + _options(
                 name, form, SRC_W=layer.in_width, SRC_H=layer.in_height, CHANNELS=channels,
-                PAD=pad, TILES_X=tiles_x, TILES_Y=tiles_y, STEP_Z=step_z,
+                TILES_X=tiles_x, TILES_Y=tiles_y, STEP_Z=step_z,
             )
             + (" -DNHWC" if plan.is_nhwc else ""),
             arguments=(

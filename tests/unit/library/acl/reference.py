@@ -14,21 +14,18 @@ Array = npt.NDArray[Any]
 
 def patches(image: Array, layer: Layer, fill: float = 0.0) -> Array:
     """Return (N, C, out_h, out_w, kernel_h, kernel_w) of an (N, C, H, W) image."""
-    image = np.pad(
-        image.astype(np.float64), ((0, 0), (0, 0), *((layer.pad, layer.pad),) * 2),
-        constant_values=fill,
-    )  # fmt: skip
-    n, channels = image.shape[:2]
-    out = np.empty((n, channels, layer.out_height, layer.out_width, layer.kernel_height,
-                    layer.kernel_width))  # fmt: skip
+    top, left, bottom, right = layer.pads
+    stride_y, stride_x = layer.strides
+    padding = ((0, 0), (0, 0), (top, bottom), (left, right))
+    image = np.pad(image.astype(np.float64), padding, constant_values=fill)
+    size = (layer.out_height, layer.out_width, layer.kernel_height, layer.kernel_width)
+    out = np.empty((*image.shape[:2], *size))
     for y in range(layer.kernel_height):
         for x in range(layer.kernel_width):
-            top, left = y * layer.dilation, x * layer.dilation
-            out[..., y, x] = image[
-                :, :,
-                top : top + (layer.out_height - 1) * layer.stride + 1 : layer.stride,
-                left : left + (layer.out_width - 1) * layer.stride + 1 : layer.stride,
-            ]  # fmt: skip
+            first_y, first_x = y * layer.dilations[0], x * layer.dilations[1]
+            rows = slice(first_y, first_y + (layer.out_height - 1) * stride_y + 1, stride_y)
+            columns = slice(first_x, first_x + (layer.out_width - 1) * stride_x + 1, stride_x)
+            out[..., y, x] = image[:, :, rows, columns]
     return out
 
 

@@ -221,3 +221,46 @@ def test_sums(layout):
     values = {"input": _laid_out(image, options), "input 2": _laid_out(image[::-1], options)}
     expected = _laid_out(image.astype(np.float64) + image[::-1], options)
     _check(run_layer("acl", layer, options, values), expected, options)
+
+
+UNEVEN = replace(
+    BASE, in_height=11, in_width=13, pad_sides=(0, 1, 2, 0), stride_yx=(2, 1), out_channels=6
+)
+"""Padding that differs on all sides, strides that differ per axis."""
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+@pytest.mark.parametrize("library", ["acl-gemm", "acl-direct"])
+def test_convolution_with_uneven_axes(library, layout):
+    _check_convolution(library, UNEVEN, _options(G72, layout=layout))
+
+
+def test_dilation_per_axis():
+    layer = replace(UNEVEN, dilation_yx=(1, 2))
+    for layout in ("nhwc", "nchw"):
+        _check_convolution("acl-gemm", layer, _options(T628, layout=layout))
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_winograd_with_uneven_padding(layout):
+    layer = replace(UNEVEN, stride_yx=None, pad_sides=(1, 0, 0, 1))
+    _check_convolution("acl-winograd", layer, _options(G72, layout=layout))
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+@pytest.mark.parametrize(
+    ("strides", "pads"), [((2, 2), (0, 0, 1, 1)), ((2, 1), (1, 0, 0, 1)), ((1, 1), (0, 1, 1, 0))]
+)
+def test_depthwise_with_uneven_axes(strides, pads, layout):
+    layer = replace(UNEVEN, groups=5, out_channels=5, stride_yx=strides, pad_sides=pads)
+    _check_convolution("acl", layer, _options(G72, layout=layout))
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_pooling_with_uneven_axes(layout):
+    layer = replace(UNEVEN, kind=LayerKind.POOLING, out_channels=5)
+    options = _options(G72, layout=layout)
+    image = _values(layer, options)[0] - 3
+    expected = _laid_out(patches(image, layer, fill=-np.inf).max((-1, -2)), options)
+    got = run_layer("acl", layer, options, {"input": _laid_out(image, options)})
+    _check(got, expected, options)
