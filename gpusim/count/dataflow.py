@@ -29,6 +29,8 @@ _SIZES = (
 )
 SIZES = "sizes"
 """Dependence on the NDRange's sizes or offset."""
+_MAX_CHAIN = 24
+"""Instructions that a question about low bits is followed through."""
 _TOUCHES_MEMORY = ("load", "atomicrmw", "cmpxchg")
 
 
@@ -213,6 +215,37 @@ class KernelFlow:
         if BLOCK < code <= PARAMETER:
             return frozenset((f"arg{PARAMETER - code}",))
         return frozenset()
+
+    def is_multiple(self, code: int, unit: int, assumed: frozenset[int] = frozenset()) -> bool:
+        """Whether a value is a multiple of a power of two, whatever else its upper bits are.
+
+        PHIs of a loop are taken for multiples while what comes around is looked at: induction.
+        """
+        if code < 0 or code in assumed:
+            return code >= 0
+        if len(assumed) > _MAX_CHAIN:
+            return False
+        instruction = self.instructions[code]
+        parts = list(zip(instruction.operands, instruction.texts, strict=True))
+
+        def is_part(place: int, wanted: int = unit) -> bool:
+            operand, text = parts[place]
+            if operand == CONSTANT:
+                return text.lstrip("-").isdigit() and int(text) % wanted == 0
+            return self.is_multiple(operand, wanted, assumed | {code})
+
+        match instruction.opcode:
+            case "phi":
+                return all(is_part(place) for place in range(0, len(parts), 2))
+            case "add" | "sub" | "or" | "xor":
+                return is_part(0) and is_part(1)
+            case "mul" | "and":
+                return is_part(0) or is_part(1)
+            case "shl" if parts[1][1].isdigit():
+                return is_part(0, max(1, unit >> int(parts[1][1])))
+            case "sext" | "zext" | "trunc" | "freeze":
+                return unit < 1 << int(instruction.operand_type[1:]) and is_part(0)
+        return False
 
     @staticmethod
     def _own(instruction: Instruction) -> frozenset[str]:

@@ -198,7 +198,7 @@ def _op_or(forms: ValueForms, instruction: Instruction) -> Value:
         return Value(Form(forms.emit.let(f"{a.form.const} | {b.form.const}")), a.needs | b.needs)
     if isinstance(b.form.const, int) and b.form.is_uniform and b.form.const > 0:
         unit = 1 << b.form.const.bit_length()
-        if _divisible(a.form, unit):
+        if _divisible(a.form, unit) or forms.flow.is_multiple(instruction.operands[0], unit):
             return Value(forms.emit.form_add(a.form, b.form), a.needs | b.needs)
     values = [_nonnegative(forms, instruction, place, instruction.bits) for place in range(2)]
     # An or is at least either operand and at most their sum.

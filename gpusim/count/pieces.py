@@ -48,11 +48,15 @@ def axis_terms(
     for leaf in prover.plan.leaves:
         if leaf.form < 0 or not all(prover.fits(number) for number in leaf.needs):
             return None
-        form = prover.expand(prover.forms[leaf.form])
+        plain_form = prover.forms[leaf.form]
+        form = prover.expand(plain_form)
+        if any(
+            _is_decided(*prover.box_range(either), leaf.is_equality)
+            for either in (form, plain_form)
+        ):
+            continue
         if any(atom >= FIRST_FREE_ATOM for atom, _ in form[1]):
             return None
-        if _is_decided(*prover.box_range(form), leaf.is_equality):
-            continue
         raw.append((form, leaf.is_equality))
         terms = dict(form[1])
         for d in range(3):

@@ -94,10 +94,11 @@ class Prover(Ranges):
 
     def _leaf_truth(self, leaf: Leaf) -> bool | None:
         if self._point is not None and leaf.dimensions:
-            # The part was cut so that this comparison is the same for all of it.
             const, terms = self.expand(self.forms[leaf.form])
-            value = const + sum(c * self._point[atom] for atom, c in terms)
-            return value == 0 if leaf.is_equality else value < 0
+            if all(atom in self._point for atom, _ in terms):
+                # The part was cut so that this comparison is the same for all of it.
+                value = const + sum(c * self._point[atom] for atom, c in terms)
+                return value == 0 if leaf.is_equality else value < 0
         if leaf.form < 0 or not self.holds(leaf.needs):
             return None
         low, high = self.box_range(self.forms[leaf.form])

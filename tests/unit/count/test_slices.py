@@ -60,6 +60,7 @@ REFUSED = {
     "halved from outside": "for (int s = n * 8; s > 0; s >>= 1) a[s] = 1;",
     "halved without end": "for (int s = n; s >= 0; s >>= 1) a[s] = 1;",
     "doubled into the sign": "for (int s = n; s != 64; s *= 4) a[s & 15] = 1;",
+    "odd start": "for (int i = n + 13; i < 16; i += 2) { a[i] = 1; a[i + 1] = 2; }",
     "wraps around": "for (int i = 0; i < 16; ++i) a[(i * 1000000007) >> n] = 1;",
 }
 
@@ -85,6 +86,11 @@ ALLOWED = {
     "tree": (
         "const uint l = get_local_id(0); for (uint s = get_local_size(0) / 2; s > 0; s /= 2)"
         " { if (l < s) a[l] += a[l + s]; barrier(1); }"
+    ),
+    "two at a time": "int i = 0; for (; i + 1 < n * 7; i += 2) { a[i] = 1; a[i + 1] = 2; }",
+    "tiles": (
+        "const int l = get_local_id(0); for (int i = 0; i < n * 8; i += 4)"
+        " if (i + l < n * 8) a[i + l] += 1;"
     ),
     "guard on the sum": "const int i = get_global_id(0) * n; if (i + 3 < 16) a[i + 3] = 1;",
 }
