@@ -31,9 +31,7 @@ def plan_command(
     conv: str | None = typer.Option(None, help=f"A convolution of your own: {_CONV}."),
     library: str = typer.Option(..., help="Library id, such as acl or acl-gemm."),
     device: str = typer.Option(..., help="Device id, or a GPU that only the library knows."),
-    layout: str | None = typer.Option(
-        None, help="nhwc or nchw; nhwc by default, nchw where the library takes nothing else."
-    ),
+    layout: str | None = typer.Option(None, help="nhwc or nchw; the library's own by default."),
     dtype: str = typer.Option("f32", help="f32 or f16."),
     batch: int = typer.Option(1, help="Images per inference."),
     tuner: str = typer.Option("none", help="none or static (ACL)."),
@@ -43,11 +41,12 @@ def plan_command(
 ) -> None:
     """Show the launches that a library would make for a layer."""
     from gpusim.library.plan import PlanOptions, plan_layer
+    from gpusim.study.predict import LAYOUTS
 
     chosen = _layer(network, layer, channels, conv)
     options = PlanOptions(
         target=device,
-        layout=layout or ("nchw" if library == "clblast" else "nhwc"),
+        layout=layout or LAYOUTS.get(library, "nhwc"),
         dtype=dtype,
         batch=batch,
         tuner=tuner,
