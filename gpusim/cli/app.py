@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "lower",
     "plan",
     "predict",
+    "prune",
     "replay",
     "sweep",
     "trace",
