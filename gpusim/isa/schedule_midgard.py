@@ -137,6 +137,10 @@ class _Scheduler:
         self.max_constants = int(table.rule("constant_bytes_per_bundle"))
         self.per_word = int(table.rule("operations_per_load_store_word"))
         self.register_words = register_words
+        # The last eighth is left for vectors, which must not straddle registers.
+        row_words = int(table.rule("vector_bytes")) // _CONSTANT_BYTES
+        self.crowded_words = 7 * int(table.rule("registers")) * row_words // 8
+        self.first = -1
         self.phi_of = {value: phi for phi, value in ties}
         self.live = {self._root(number) for number in live}
         self.n_readers: dict[int, int] = {}
@@ -153,7 +157,8 @@ class _Scheduler:
         return words
 
     def _next_word(self) -> Word:
-        best = self.ops[self._best(self.ready)]
+        self.first = self._best(self.ready)
+        best = self.ops[self.first]
         if best.kind in (ALU, BRANCH):
             return self._bundle()
         is_texture = best.kind in (TEXTURE, BARRIER)
@@ -209,6 +214,7 @@ class _Scheduler:
             for position in self.ready
             if self._may_take(self.ops[position], slot, word, has_condition)
             and (is_move is None or is_move == (self.ops[position].unit == "ANY"))
+            and self._is_affordable(position)
         }
         if not candidates:
             return None
@@ -218,6 +224,14 @@ class _Scheduler:
         word.slots[slot] = self.ops[position]
         self._touch(self.ops[position])
         return position
+
+    def _is_affordable(self, position: int) -> bool:
+        """Return whether a free slot may be filled: not if registers are about to run out."""
+        return (
+            position == self.first
+            or self._size(self.live) < self.crowded_words
+            or self._live_effect(self.ops[position]) <= 0
+        )
 
     def _has_product(self, position: int) -> bool:
         """Return whether a multiply can move into stage 1 once the operation is placed."""

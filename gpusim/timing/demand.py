@@ -287,9 +287,8 @@ def _class_rows(
         l2_bytes / figures.l2_bytes_per_cycle * cycle_ps,
         traffic.l1_load_misses * wait_ps / figures.l1_outstanding_misses,
     )
-    # A core's own buffer serves one miss at a time; walks of the tables overlap.
-    rows["translation"] = share * traffic.tlb_misses * figures.tlb_hit_cycles * cycle_ps
-    walk_ps = traffic.walks * max(0.0, figures.walk_cycles - figures.tlb_hit_cycles) * cycle_ps
+    walk_ps, translation = _translation(traffic, figures)
+    rows["translation"] = share * translation * cycle_ps
     rows["thread_creation"] = created * cycle_ps
     rows["dram_bytes"] = share * (
         moved.dram_read_bytes + moved.dram_write_bytes - moved.flushed_bytes
@@ -299,7 +298,7 @@ def _class_rows(
     # by one after the other: the first waits for a line, those behind find it on its way.
     waited = traffic.waits / figures.warp_width if figures.has_warps else traffic.l1_load_misses
     waits = np.minimum(share * waited, per_group["load_store"])
-    waited_ps = waits * wait_ps + share * walk_ps / figures.warp_width
+    waited_ps = waits * wait_ps + share * walk_ps
     rows["latency"] = (per_group["latency_cycles"] * cycle_ps + waited_ps) / units
     rows["longest"] = rows["latency"]
     return rows, moved
@@ -315,6 +314,19 @@ def _two_paths(
     """
     total: npt.NDArray[np.float64] = np.maximum(one, other) + np.minimum(one, other) / in_phase
     return total
+
+
+def _translation(traffic: Traffic, figures: GpuFigures) -> tuple[float, float]:
+    """Return the ps that units wait for address translation, and cycles that keep it busy.
+
+    A thread of Midgard waits for a whole walk of the tables while other threads go on; what the
+    walk keeps busy is the way to L2. Elsewhere misses are served one after the other.
+    """
+    if not figures.has_warps:
+        busy = traffic.tlb_misses * figures.fill_bytes / figures.l2_bytes_per_cycle
+        return traffic.tlb_misses * figures.walk_cycles * figures.cycle_ps, busy
+    walk = max(0.0, figures.walk_cycles - figures.tlb_hit_cycles)
+    return 0.0, traffic.tlb_misses * figures.tlb_hit_cycles + traffic.walks * walk
 
 
 def _segments(
