@@ -185,6 +185,7 @@ CASES = [
         lambda: [floats(1000), np.zeros(4, "f4"), np.int32(1000), "local:64"],
         _reduce_reference,
         1e-4,
+        is_slice=True,
     ),
     Case(
         "reductions.cl",
@@ -193,6 +194,7 @@ CASES = [
         (32,),
         lambda: [np.arange(128, dtype=np.int32) % 11, np.zeros(128, np.int32), "local:128"],
         lambda a: {1: a[0].reshape(-1, 32).cumsum(axis=1).ravel().astype(np.int32)},
+        is_slice=True,
     ),
     Case(
         "reductions.cl",

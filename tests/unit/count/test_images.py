@@ -369,9 +369,8 @@ REFUSED = {
 def test_refused(name: str) -> None:
     source, first, second, why = REFUSED[name]
     first = (first, None) if isinstance(first, Image) else first
-    launch = Launch(source, 1, first, second, OUT)
     with pytest.raises(CountError, match=why) as caught:
-        launch.run()
+        Launch(source, 1, first, second, OUT).run()
     assert "\n" not in str(caught.value)
 
 
