@@ -7,7 +7,7 @@ Measured values: krrishnarraj/clpeak@ed4bc652c, logs of Mali-T628 (CL 1.2, fast 
 import pytest
 
 from gpusim.device import load_device
-from gpusim.library.hand import element_type, plan_peak_compute, plan_peak_read
+from gpusim.library.hand import element_type, plan_gemm, plan_peak_compute, plan_peak_read
 from gpusim.validation.predict import Task, predict_task
 from gpusim.validation.timed import Timing
 
@@ -77,3 +77,20 @@ def test_scalars_do_not_use_the_vector_pipe_of_midgard(device):
 def test_scalar_reads_are_the_slowest_on_midgard():
     """Measured on T860: 3.84 GB/s with float, 7.33 with float4."""
     assert read_gbps("mali-t860", "float") < read_gbps("mali-t860", "float4")
+
+
+def test_eight_half_lanes_work_in_one_bundle_of_midgard():
+    """Measured on T860: 92.4 GFLOPS with half8, 44.5 with float4."""
+    assert compute_gflops("mali-t860", "half8") == pytest.approx(92.44, rel=0.15)
+
+
+def gemm_ms(*local):
+    return simulated_ms("mali-t860", plan_gemm(1024, 1024, 1020, element_type("float"), local))
+
+
+def test_the_product_by_blocks_is_slow_where_a_core_streams_too_many_pages():
+    """Measured on T860 (ysh329/OpenCL-101): 75-77 ms up to 36 pages, 155-216 ms from 65 on."""
+    fast = [gemm_ms(4, 4, 1), gemm_ms(16, 8, 1), gemm_ms(1, 32, 1)]
+    slow = [gemm_ms(1, 64, 1), gemm_ms(64, 4, 1), gemm_ms(64, 1, 1)]
+    assert max(fast) <= 1.1 * min(fast)
+    assert min(slow) >= 1.8 * max(fast)
