@@ -25,6 +25,7 @@ COMMANDS: tuple[str, ...] = (
     "replay",
     "sweep",
     "trace",
+    "tune",
     "validate",
     "why",
 )

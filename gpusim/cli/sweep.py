@@ -60,7 +60,7 @@ def sweep_command(
     from gpusim.study.sweep import channel_points, sweep
 
     opened = open_network(network)
-    chosen = _layers(opened, layer)
+    chosen = chosen_layers(opened, layer)
     points = []
     for name in _words(library):
         options = [
@@ -157,7 +157,8 @@ def _local_sizes(text: str | None) -> list[tuple[int, int, int] | None]:
     return sizes
 
 
-def _layers(network: Network, names: list[str]) -> list[Layer]:
+def chosen_layers(network: Network, names: list[str]) -> list[Layer]:
+    """Return the convolutions with these numbers or names; all of them for no names."""
     from gpusim.errors import GpusimError, located
 
     if not names:

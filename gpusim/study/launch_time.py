@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpusim.compiler.cache import content_key
 from gpusim.device.spec import DeviceSpec
@@ -19,6 +19,9 @@ from gpusim.errors import CompileError, located
 from gpusim.study.time_store import TimeStore, code_digest
 from gpusim.timing import LaunchWork, SimulationOptions, simulate
 from gpusim.trace.records import ArgumentKind, Buffer, Launch, Size3, Trace
+
+if TYPE_CHECKING:
+    from gpusim.compiler.kernel_ir import KernelIR
 
 _KERNELS = 512
 """Compiled kernels and their costs kept in memory."""
@@ -199,6 +202,27 @@ def alone(launch: Launch, trace: Trace) -> Trace:
     )
 
 
+def launch_kernel(launch: Launch, trace: Trace) -> KernelIR:
+    """Return a launch's kernel in normalised form.
+
+    Raises
+    ------
+    GpusimError
+        When it doesn't compile.
+    """
+    record = trace.programs[launch.program]
+    where = f"{trace.name}: {launch.kernel}"
+    if record.kind != "source" or record.blob is None:
+        raise CompileError(
+            located(where, "no OpenCL C to compile", expected="source", found=record.kind)
+        )
+    text = trace.read_blob(record.blob).decode("utf-8", "replace")
+    headers = tuple(
+        (name, trace.read_blob(blob).decode("utf-8", "replace")) for name, blob in record.headers
+    )
+    return _kernel(text, launch.kernel, record.build_options, headers, where)
+
+
 def launch_work(launch: Launch, trace: Trace, device: DeviceSpec) -> LaunchWork:
     """Return a launch, taken out of its trace, with jobs, counts and cost.
 
@@ -215,17 +239,8 @@ def launch_work(launch: Launch, trace: Trace, device: DeviceSpec) -> LaunchWork:
 
     own = alone(launch, trace)
     launch = own.launches[0]
-    record = own.programs[launch.program]
     where = f"{own.name}: {launch.kernel}"
-    if record.kind != "source" or record.blob is None:
-        raise CompileError(
-            located(where, "no OpenCL C to compile", expected="source", found=record.kind)
-        )
-    text = own.read_blob(record.blob).decode("utf-8", "replace")
-    headers = tuple(
-        (name, own.read_blob(blob).decode("utf-8", "replace")) for name, blob in record.headers
-    )
-    kernel = _kernel(text, launch.kernel, record.build_options, headers, where)
+    kernel = launch_kernel(launch, own)
     cost_key = (kernel.key, device.isa)
     if cost_key not in _costs:
         if len(_costs) >= _KERNELS:
@@ -251,7 +266,7 @@ _costs: dict[tuple[str, str], Any] = {}
 @lru_cache(maxsize=_KERNELS)
 def _kernel(
     text: str, name: str, options: str, headers: tuple[tuple[str, str], ...], where: str
-) -> Any:
+) -> KernelIR:
     from gpusim.compiler.compile import compile_kernel
 
     return compile_kernel(text, name, options, dict(headers), where=where)
