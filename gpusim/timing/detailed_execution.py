@@ -138,6 +138,8 @@ class DetailedModel:
         segments = demand.segments.copy()
         for name in ("latency", "longest", "translation", "load_store", "l2"):
             segments[name] = 0.0
+        # Steps issue in every cycle that they can: what the board loses is not simulated here.
+        segments["arithmetic"] *= self._gpu.issue_efficiency
         groups = float(segments["n_groups"].sum())
         cycles = float(sum(run.counts[core_run.LOAD_STORE_CYCLES] for run in runs))
         moved = (work.l2_read_bytes + work.l2_write_bytes) / self._gpu.l2_bytes_per_cycle
