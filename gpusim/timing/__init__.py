@@ -5,6 +5,7 @@ from gpusim.timing.flush_policy import FLUSH_POLICIES
 from gpusim.timing.options import FIDELITIES, SimulationOptions
 from gpusim.timing.simulate import simulate
 from gpusim.timing.timeline import BOUNDS, Timeline
+from gpusim.timing.traffic_memo import TrafficMemo
 from gpusim.timing.work import LaunchWork
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "LaunchWork",
     "SimulationOptions",
     "Timeline",
+    "TrafficMemo",
     "simulate",
 ]

@@ -15,8 +15,9 @@ from gpusim.count.work_count import WorkCount
 from gpusim.isa.cost import KernelCost
 from gpusim.lower.job import Job
 from gpusim.timing.figures import GpuFigures
-from gpusim.timing.memory_traffic import Traffic, estimate_traffic
+from gpusim.timing.memory_traffic import Traffic
 from gpusim.timing.residency import residency
+from gpusim.timing.traffic_memo import TrafficMemo
 from gpusim.timing.work import LaunchWork
 
 THROUGHPUT = (
@@ -90,10 +91,13 @@ class JobDemand:
         return self.work.tasks
 
 
-def launch_demand(work: LaunchWork, figures: GpuFigures) -> tuple[JobDemand, ...]:
+def launch_demand(
+    work: LaunchWork, figures: GpuFigures, memo: TrafficMemo | None = None
+) -> tuple[JobDemand, ...]:
     """Return the submissions of a launch; joined regions share one."""
+    memo = memo or TrafficMemo()
     regions = [
-        _region(job, count, work.cost, figures)
+        _region(job, count, work.cost, figures, memo)
         for job, count in zip(work.jobs, work.counts, strict=True)
     ]
     submissions: list[list[JobDemand]] = []
@@ -119,7 +123,9 @@ def _join(parts: list[JobDemand]) -> JobDemand:
     )
 
 
-def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -> JobDemand:
+def _region(
+    job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures, memo: TrafficMemo
+) -> JobDemand:
     """Return the demand of one region."""
     resident = residency(
         figures,
@@ -128,7 +134,7 @@ def _region(job: Job, count: WorkCount, cost: KernelCost, figures: GpuFigures) -
         has_barrier=count.kernel.has_barrier,
         local_bytes=local_bytes(job, count),
     )
-    traffic = estimate_traffic(job, count, figures, resident)
+    traffic = memo.traffic(job, count, figures, resident)
     issued = _unit_executions(count, job.group_items, figures)
     per_group = {name: issued @ cost.blocks[name] for name in cost.blocks.dtype.names or ()}
     groups = count.class_groups.astype(np.float64)

@@ -25,6 +25,7 @@ from gpusim.timing.options import FIDELITIES, SimulationOptions
 from gpusim.timing.program import Step, host_program
 from gpusim.timing.recorder import Recorder, job_times
 from gpusim.timing.timeline import BOUNDS, JOB_TIME, Timeline
+from gpusim.timing.traffic_memo import TrafficMemo
 from gpusim.timing.wave import Machine
 from gpusim.timing.work import LaunchWork
 from gpusim.trace.records import Command
@@ -53,6 +54,7 @@ def simulate(
     commands: Sequence[Command] = (),
     fidelity: str = "wave",
     options: SimulationOptions | None = None,
+    memo: TrafficMemo | None = None,
 ) -> Timeline:
     """Return the timeline of `launches` on `device`.
 
@@ -69,6 +71,8 @@ def simulate(
     fidelity : str
         ``analytic``, ``wave`` or ``detailed``.
     options : SimulationOptions, optional
+    memo : TrafficMemo, optional
+        Keeps what caches see of each job, for runs of the same `launches` that follow.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def simulate(
         khz = read_gpu(device, evidence, options.clock_khz).clock_khz
         schedule = ClockSchedule(starts_ps=(0,), clocks_khz=(khz,))
     at_khz = {
-        khz: _at_clock(device, fidelity, launches, khz, evidence)
+        khz: _at_clock(device, fidelity, launches, khz, evidence, memo)
         for khz in dict.fromkeys(schedule.clocks_khz)
     }
     at_clock = [at_khz[khz] for khz in schedule.clocks_khz]
@@ -130,9 +134,10 @@ def _at_clock(
     launches: Sequence[LaunchWork],
     khz: int,
     evidence: Evidence,
+    memo: TrafficMemo | None,
 ) -> _AtClock:
     gpu = read_gpu(device, evidence, khz)
-    submissions = _demands(launches, gpu)
+    submissions = _demands(launches, gpu, memo)
     if fidelity == "analytic":
         return _AtClock(gpu=gpu, submissions=submissions, executions=())
     executed = _executions(device, fidelity, launches, submissions, gpu, evidence)
@@ -143,7 +148,9 @@ def _at_clock(
     )
 
 
-def _demands(launches: Sequence[LaunchWork], gpu: GpuFigures) -> list[tuple[JobDemand, ...]]:
+def _demands(
+    launches: Sequence[LaunchWork], gpu: GpuFigures, memo: TrafficMemo | None
+) -> list[tuple[JobDemand, ...]]:
     """Return the submissions of each launch; launches of equal work share one result."""
     known: dict[tuple[object, ...], tuple[JobDemand, ...]] = {}
     result = []
@@ -154,7 +161,7 @@ def _demands(launches: Sequence[LaunchWork], gpu: GpuFigures) -> list[tuple[JobD
             tuple((bound.address, bound.size_bytes) for bound in work.jobs[0].arguments),
         )
         if key not in known:
-            known[key] = launch_demand(work, gpu)
+            known[key] = launch_demand(work, gpu, memo)
         result.append(known[key])
     return result
 

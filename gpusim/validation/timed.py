@@ -15,7 +15,7 @@ from gpusim.device import DeviceSpec
 from gpusim.trace.records import Command, CommandKind
 
 if TYPE_CHECKING:
-    from gpusim.timing import LaunchWork, Timeline
+    from gpusim.timing import LaunchWork, Timeline, TrafficMemo
 
 _REPETITIONS = (3, 7)
 """Steady state per repetition = the difference of two runs by the repetitions between them, so
@@ -48,7 +48,13 @@ class Timed:
     """Paths of the fitted and assumed figures used."""
 
 
-def timed(device: DeviceSpec, works: Sequence[LaunchWork], timing: Timing, fidelity: str) -> Timed:
+def timed(
+    device: DeviceSpec,
+    works: Sequence[LaunchWork],
+    timing: Timing,
+    fidelity: str,
+    memo: TrafficMemo | None = None,
+) -> Timed:
     """Return the time per repetition of `works`, taken as `timing` says.
 
     Parameters
@@ -59,13 +65,18 @@ def timed(device: DeviceSpec, works: Sequence[LaunchWork], timing: Timing, fidel
     timing : Timing
     fidelity : str
         As :func:`gpusim.timing.simulate` takes it.
+    memo : TrafficMemo, optional
+        Of runs of the same `works` on variants of the device.
     """
+    from gpusim.timing import TrafficMemo
+
+    memo = memo or TrafficMemo()
     few, many = _REPETITIONS
-    first = _run(device, works, few, timing, fidelity)
+    first = _run(device, works, few, timing, fidelity, memo)
     if timing in (Timing.EVENT, Timing.LATENCY):
         time_ps = float(_last_event_ps(device, first, len(works), timing))
     else:
-        longer = _run(device, works, many, timing, fidelity)
+        longer = _run(device, works, many, timing, fidelity, memo)
         time_ps = (longer.total_ps - first.total_ps) / (many - few)
     return Timed(
         time_ps=time_ps,
@@ -101,6 +112,7 @@ def _run(
     repetitions: int,
     timing: Timing,
     fidelity: str,
+    memo: TrafficMemo,
 ) -> Timeline:
     from gpusim.timing import simulate
 
@@ -123,7 +135,7 @@ def _run(
     commands = [
         Command(seq=round_ * step + len(works), kind=kind, queue=0) for round_ in range(repetitions)
     ]
-    return simulate(device, repeated, commands=commands, fidelity=fidelity)
+    return simulate(device, repeated, commands=commands, fidelity=fidelity, memo=memo)
 
 
 def _last_event_ps(device: DeviceSpec, run: Timeline, n_launches: int, timing: Timing) -> int:
