@@ -46,6 +46,8 @@ class PlanOptions:
     """Whether convolutions and fully connected layers add a bias."""
     tuning_log: str = ""
     """File of tuned configurations for libraries that use one (an AutoTVM log)."""
+    sparsity: float = 0.0
+    """Share of zero weights, for libraries that read compressed ones (``hand-csr``)."""
 
     def __post_init__(self) -> None:
         _one_of("layout", self.layout, LAYOUTS)
@@ -53,6 +55,15 @@ class PlanOptions:
         _one_of("tuner", self.tuner, TUNERS)
         if self.batch < 1:
             raise GpusimError(located("batch", "too small", expected="1 or more", found=self.batch))
+        if not 0 <= self.sparsity < 1:
+            raise GpusimError(
+                located(
+                    "sparsity",
+                    "no share of zeros",
+                    expected="0 or more, below 1",
+                    found=self.sparsity,
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +96,11 @@ MODELS: dict[str, str] = {
     "acl-gemm": "gpusim.library.acl:plan_gemm",
     "acl-winograd": "gpusim.library.acl:plan_winograd",
     "clblast": "gpusim.library.clblast.model:plan_clblast",
+    "cudnn": "gpusim.library.cudnn.model:plan_cudnn",
 }
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
 
-ANY_AXES: set[str] = {"acl", "acl-direct", "acl-gemm", "acl-winograd", "clblast", "tvm"}
+ANY_AXES: set[str] = {"acl", "acl-direct", "acl-gemm", "acl-winograd", "clblast", "cudnn", "tvm"}
 """Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
 number for all axes and are given no layer whose axes differ."""
 
