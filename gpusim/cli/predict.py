@@ -32,6 +32,8 @@ def predict_command(
     image: str | None = typer.Option(
         None, help="HEIGHTxWIDTH, for an ONNX file that leaves it open."
     ),
+    threads: int | None = typer.Option(None, help="Threads, for openmp and openmp-simd."),
+    sparsity: float = typer.Option(0.0, help="Share of zero weights, 0 to 1 (openmp, hand-csr)."),
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
@@ -50,6 +52,8 @@ def predict_command(
             fidelity=fidelity,
             clock_khz=None if clock_mhz is None else round(clock_mhz * 1000),
             image=None if image is None else parse_image(image),
+            sparsity=sparsity,
+            threads=threads,
             on_progress=update,
         )
     if as_json:

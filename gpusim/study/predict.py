@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.device import DeviceSpec, load_device
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, located
 from gpusim.library.plan import MODELS, PlannedLayer, PlanOptions, plan_layer
 from gpusim.network.layers import Layer, LayerKind, Network
 from gpusim.network.open import open_network
@@ -32,6 +32,12 @@ _PS_PER_MS = 10**9
 
 LAYOUTS = {"clblast": "nchw", "cudnn": "nchw", "tvm": "nchw", "hand": "nchw", "openmp": "nchw"}
 """The layout a library works in when none is asked for; NHWC for the others."""
+
+CPU_LIBRARIES = ("openmp", "openmp-simd")
+"""Plain C on a CPU, as compiled and with full vector width; no launches, so no dispatch model."""
+
+SPARSE_LIBRARIES = ("hand-csr",)
+"""Libraries that read `PlanOptions.sparsity`."""
 
 ESTIMATED = "estimate"
 """Library of a layer that is estimated from its bytes and operations."""
@@ -231,6 +237,8 @@ def predict(
     clock_khz: int | None = None,
     store: TimeStore | None = None,
     image: tuple[int, int] | None = None,
+    sparsity: float = 0.0,
+    threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> NetworkPrediction:
     """Predict one inference of a network.
@@ -256,6 +264,11 @@ def predict(
         Times of launches; in the user's cache folder by default.
     image : (height, width), optional
         For an ONNX file that leaves the size of its images open.
+    sparsity : float
+        Share of zero weights, for libraries that read compressed ones; on a CPU any share above
+        0 means CSR.
+    threads : int, optional
+        Of a CPU library (``openmp``, ``openmp-simd``); 1 by default.
     on_progress : callable, optional
         Called with (layers done, layers in all).
 
@@ -265,6 +278,26 @@ def predict(
         For an unknown network, device, library or option.
     """
     check_run(fidelity, clock_khz)
+    if library in CPU_LIBRARIES:
+        return _on_cpu(
+            network,
+            device,
+            library,
+            dtype=dtype,
+            batch=batch,
+            clock_khz=clock_khz,
+            image=image,
+            sparsity=sparsity,
+            threads=threads or 1,
+            on_progress=on_progress,
+        )
+    if threads is not None:
+        raise GpusimError(
+            located("threads", f"not an option of {library}", expected=", ".join(CPU_LIBRARIES))
+        )
+    if sparsity and library not in (*SPARSE_LIBRARIES, "all"):
+        known = ", ".join((*SPARSE_LIBRARIES, *CPU_LIBRARIES))
+        raise GpusimError(located("sparsity", f"not an option of {library}", expected=known))
     network = network if isinstance(network, Network) else open_network(network, image=image)
     spec = device if isinstance(device, DeviceSpec) else load_device(device)
     libraries = _libraries(library)
@@ -275,6 +308,7 @@ def predict(
             dtype=dtype,
             batch=batch,
             tuner=tuner,
+            sparsity=sparsity if name in SPARSE_LIBRARIES else 0.0,
         )
         for name in dict.fromkeys((*libraries, *_FALLBACK))
     }
@@ -309,6 +343,43 @@ def predict(
     )
 
 
+def _on_cpu(
+    network: Network | str | Path,
+    device: DeviceSpec | str,
+    library: str,
+    *,
+    dtype: str,
+    batch: int,
+    clock_khz: int | None,
+    image: tuple[int, int] | None,
+    sparsity: float,
+    threads: int,
+    on_progress: OnProgress | None,
+) -> NetworkPrediction:
+    from gpusim.library.sparse.storage import Storage
+    from gpusim.study.cpu_predict import predict_cpu
+
+    for name, value, only in (
+        ("dtype", dtype, "f32"),
+        ("batch", batch, 1),
+        ("clock", clock_khz, None),
+    ):
+        if value != only:
+            raise GpusimError(
+                located(name, f"not modelled for {library}", expected=str(only), found=value)
+            )
+    return predict_cpu(
+        network,
+        device if isinstance(device, str) else device.id,
+        library,
+        threads=threads,
+        storage=Storage.CSR_FILTERS if sparsity else Storage.ROWS,
+        sparsity=sparsity,
+        image=image,
+        on_progress=on_progress,
+    )
+
+
 _FALLBACK = ("acl",)
 """Libraries whose kernels stand in, in this order."""
 
@@ -316,7 +387,7 @@ _FALLBACK = ("acl",)
 def _libraries(library: str) -> tuple[str, ...]:
     if library != "all":
         if library not in MODELS:
-            known = ", ".join(("all", *sorted(MODELS)))
+            known = ", ".join(("all", *sorted((*MODELS, *CPU_LIBRARIES))))
             raise GpusimError(f"library: unknown (expected {known}, found {library})")
         return (library,)
     return tuple(sorted(MODELS))

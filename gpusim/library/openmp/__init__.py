@@ -1,0 +1,1 @@
+"""A plain C program with OpenMP: its loops, layer by layer, as instruction mixes."""

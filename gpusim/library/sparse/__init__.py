@@ -1,0 +1,1 @@
+"""Sparse weights: patterns, compressed formats and their bytes, OpenCL kernels that read them."""
