@@ -217,13 +217,13 @@ def _print(times: list[PointTime], *, as_json: bool, as_csv: bool) -> None:
     from gpusim.study.stairs import find_stairs
     from gpusim.study.sweep import row_of
 
-    groups = _groups(times)
     if as_csv:
         rows = [row_of(time) for time in times]
         extra = [name for name in (rows[0] if rows else {}) if name not in _CSV]
         columns = (*_CSV, *extra)
         print_csv(columns, [[_cell(row[name]) for name in columns] for row in rows])
         return
+    groups = _groups(times)
     stairs = {label: find_stairs(group) for label, group in groups.items()}
     if as_json:
         points = [

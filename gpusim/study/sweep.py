@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.device import DeviceSpec, load_device
 from gpusim.errors import GpusimError, located
-from gpusim.library.plan import Phase, PlannedLayer, PlanOptions, plan_layer
+from gpusim.library.plan import (
+    Geometry,
+    Phase,
+    PlannedLayer,
+    PlanOptions,
+    plan_layer,
+    run_geometry,
+)
 from gpusim.network.layers import Layer
 from gpusim.study.layer_time import LayerTime, check_run, fastest, time_plan
 from gpusim.trace.records import Size3
@@ -110,12 +117,13 @@ def channel_points(
 
     `options` are taken as they are except the target, which is each device in turn.
     """
+    targets = {device: load_device(device).id for device in devices}
     return [
         SweepPoint(
             library=library,
             network=network,
             layer=layer.with_out_channels(count),
-            options=replace(option, target=load_device(device).id),
+            options=option,
             device=device,
             fidelity=fidelity,
             clock_khz=clock,
@@ -123,7 +131,7 @@ def channel_points(
         )
         for device in devices
         for library in libraries
-        for option in options
+        for option in [replace(option, target=targets[device]) for option in options]
         for clock in clocks_khz
         for local in local_sizes
         for layer in layers
@@ -227,45 +235,35 @@ def _words(size: Size3) -> str:
 
 def _collapse(points: Sequence[SweepPoint]) -> list[list[int]]:
     """Return groups of points with equal times, each in order of its channel count."""
-    groups: dict[Any, list[int]] = {}
+    # Layers of one shape come again and again in a network: their points are planned once.
+    # The name and place of a layer are not part of its work.
+    equal: dict[SweepPoint, list[int]] = {}
+    shapes: dict[Layer, Layer] = {}
     order = sorted(range(len(points)), key=lambda number: points[number].layer.out_channels)
     for number in order:
         point = points[number]
-        # The name and place of a layer are not part of its work.
-        layer = replace(point.layer, index=0, name="", inputs=())
-        same = replace(point, network="", layer=layer)
+        if point.layer not in shapes:
+            shapes[point.layer] = replace(point.layer, index=0, name="", inputs=())
+        same = replace(point, network="", layer=shapes[point.layer])
+        equal.setdefault(same, []).append(number)
+    groups: dict[Any, list[int]] = {}
+    for same, numbers in equal.items():
         key: Any = same
-        if point.fidelity == "analytic":
+        if same.fidelity == "analytic":
             geometry = _plan_geometry(same)
             if geometry is not None:
-                key = (replace(same, layer=replace(layer, out_channels=0, groups=0)), geometry)
-        groups.setdefault(key, []).append(number)
+                layer = replace(same.layer, out_channels=0, groups=0)
+                key = (replace(same, layer=layer), geometry)
+        groups.setdefault(key, []).extend(numbers)
     return list(groups.values())
 
 
-def _plan_geometry(point: SweepPoint) -> Any:
+def _plan_geometry(point: SweepPoint) -> Geometry | None:
     """Return what decides the launches' closed-form times; None when nothing is planned."""
     try:
-        plans = plan_layer(point.library, point.layer, point.options)
+        return run_geometry(point.library, point.layer, point.options)
     except GpusimError:
         return None
-    return tuple(
-        (
-            plan.method,
-            tuple(
-                (
-                    plan.trace.programs[launch.program].blob,
-                    plan.trace.programs[launch.program].build_options,
-                    launch.kernel,
-                    launch.global_size,
-                    launch.local_size,
-                )
-                for phase, launch in plan.launches
-                if phase is Phase.RUN
-            ),
-        )
-        for plan in plans
-    )
 
 
 _Work = tuple[list[int], list[SweepPoint]]

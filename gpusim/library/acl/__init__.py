@@ -2,6 +2,7 @@
 
 from gpusim.library.acl.model import (
     Launches,
+    geometry_of,
     launches_of,
     plan_acl,
     plan_direct,
@@ -9,4 +10,12 @@ from gpusim.library.acl.model import (
     plan_winograd,
 )
 
-__all__ = ["Launches", "launches_of", "plan_acl", "plan_direct", "plan_gemm", "plan_winograd"]
+__all__ = [
+    "Launches",
+    "geometry_of",
+    "launches_of",
+    "plan_acl",
+    "plan_direct",
+    "plan_gemm",
+    "plan_winograd",
+]

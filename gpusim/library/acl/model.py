@@ -10,7 +10,7 @@ from gpusim.library.acl.depthwise import is_depthwise
 from gpusim.library.acl.method import add_layer, takes_groups_apart, why_not
 from gpusim.library.acl.sequence import Sequence, Step
 from gpusim.library.acl.target import target_of
-from gpusim.library.plan import PlannedLayer, PlanOptions
+from gpusim.library.plan import Geometry, Phase, PlannedLayer, PlanOptions
 from gpusim.library.planned_trace import PlannedTrace
 from gpusim.network.layers import Layer, LayerKind
 
@@ -56,6 +56,30 @@ def launches_of(library: str, layer: Layer, options: PlanOptions) -> Launches:
         tensors=plan.tensors,
         refusal=why_not(layer, options, asked) if method != asked else "",
     )
+
+
+def geometry_of(library: str, layer: Layer, options: PlanOptions) -> Geometry:
+    """Return what decides the closed-form times of a layer; see `gpusim.library.plan`.
+
+    Raises
+    ------
+    GpusimError
+        As `launches_of`, and for a tensor that the kernels can't address.
+    """
+    launches = launches_of(library, layer, options)
+    _check_sizes(layer, launches)
+    steps = tuple(
+        (
+            step.binding.source,
+            step.binding.macros,
+            step.kernel,
+            step.global_size,
+            step.local_size,
+        )
+        for step in launches.steps
+        if step.phase is Phase.RUN
+    )
+    return ((launches.method, steps),)
 
 
 def plan_acl(layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
