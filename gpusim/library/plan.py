@@ -100,6 +100,14 @@ MODELS: dict[str, str] = {
 }
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
 
+Geometry = tuple[tuple[str, tuple[tuple[object, ...], ...]], ...]
+"""Per candidate its method and, per launch of the run phase, program, kernel and sizes."""
+
+GEOMETRIES: dict[str, str] = dict.fromkeys(
+    ("acl", "acl-direct", "acl-gemm", "acl-winograd"), "gpusim.library.acl:geometry_of"
+)
+"""Library id -> ``module:function`` that finds a `Geometry` without building a trace."""
+
 ANY_AXES: set[str] = {"acl", "acl-direct", "acl-gemm", "acl-winograd", "clblast", "cudnn", "tvm"}
 """Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
 number for all axes and are given no layer whose axes differ."""
@@ -126,6 +134,40 @@ def plan_layer(library: str, layer: Layer, options: PlanOptions) -> tuple[Planne
     module, name = MODELS[library].split(":")
     model: DispatchModel = getattr(import_module(module), name)
     return model(layer, options)
+
+
+def run_geometry(library: str, layer: Layer, options: PlanOptions) -> Geometry:
+    """Return what decides the closed-form times of a layer's launches at every inference.
+
+    Plans with equal geometry differ in nothing but arguments and buffers. Libraries that know
+    their launches before they build a trace are asked for those: a sweep asks for every point.
+
+    Raises
+    ------
+    GpusimError
+        As `plan_layer`.
+    """
+    if library in GEOMETRIES:
+        module, name = GEOMETRIES[library].split(":")
+        geometry: Geometry = getattr(import_module(module), name)(library, layer, options)
+        return geometry
+    return tuple(
+        (
+            plan.method,
+            tuple(
+                (
+                    plan.trace.programs[launch.program].blob,
+                    plan.trace.programs[launch.program].build_options,
+                    launch.kernel,
+                    launch.global_size,
+                    launch.local_size,
+                )
+                for phase, launch in plan.launches
+                if phase is Phase.RUN
+            ),
+        )
+        for plan in plan_layer(library, layer, options)
+    )
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
