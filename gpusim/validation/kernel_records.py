@@ -50,6 +50,12 @@ class KernelRecord:
     """Mean of the measured times; None in a file without ``costs``."""
     unix_time: float | None
     """When it was measured; tells sessions apart."""
+    shape: tuple[int, ...] = ()
+    """Extents of the input, then those of the weights that the input does not fix: batch,
+    channels, height, width, output channels, filter height and width; batch, inputs, outputs
+    for dense layers."""
+    macs: float = 0.0
+    """Multiply-adds of the operator, as if it were computed directly."""
 
 
 def read_kernel_records(path: Path) -> list[KernelRecord]:
@@ -166,6 +172,8 @@ def _record(raw: Mapping[str, Any], where: str) -> KernelRecord:
         trace=trace,
         measured_s=_measured(raw),
         unix_time=_unix_time(raw),
+        shape=(shape := _shape(raw)),
+        macs=_macs(raw, shape),
     )
 
 
@@ -202,3 +210,32 @@ def _measured(raw: Mapping[str, Any]) -> float | None:
 def _unix_time(raw: Mapping[str, Any]) -> float | None:
     result = raw.get("record", {}).get("result")
     return float(result[3]) if result and len(result) > 3 else None
+
+
+def _shape(raw: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the operator's extents; templates pack weights, so the log entry counts if it is."""
+    task = raw.get("record", {}).get("input") or []
+    tensors = [
+        tuple(int(extent) for extent in part[1])
+        for part in (task[2] if len(task) > 2 else [])
+        if isinstance(part, list) and part and part[0] == "TENSOR"
+    ]
+    if len(tensors) < 2:
+        return tuple(int(extent) for extents, _ in raw["args"][1:] for extent in extents)
+    inputs, weights = tensors[:2]
+    if len(weights) == 4:
+        return (*inputs, weights[0], *weights[2:])
+    return (*inputs, weights[0])
+
+
+def _macs(raw: Mapping[str, Any], shape: tuple[int, ...]) -> float:
+    output = math.prod(int(extent) for extent in raw["args"][0][0])
+    if len(shape) == 7:
+        _, channels, _, _, _, height, width = shape
+        # Depthwise: one input channel per output channel.
+        inner = height * width * (1 if "depthwise" in str(raw["task"]) else channels)
+    elif len(shape) == 3:
+        inner = shape[1]
+    else:
+        inner = 1
+    return float(output * inner)
