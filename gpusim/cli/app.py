@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "doctor",
     "info",
     "lower",
+    "measure",
     "plan",
     "predict",
     "prune",

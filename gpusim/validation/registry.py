@@ -12,13 +12,15 @@
 ``clpeak/kernel_launch_latency``         one small work-group per core          event, START-QUEUED
 =======================================  =====================================  ==================
 
-A row whose kernel is not here is a failure with its reason, never left out.
+A row whose kernel is not here is a failure with its reason, never left out. A row that states its
+own timing (``params.timing``: ``event`` or ``latency``, as ``gpusim measure`` writes) is simulated
+that way instead.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpusim.device import DeviceSpec
 from gpusim.errors import TraceError, located
@@ -43,6 +45,10 @@ _COMPUTE = {
     "double-precision_compute": "double",
     "integer_compute": "int",
 }
+
+
+_STATED = {"event": Timing.EVENT, "latency": Timing.LATENCY}
+"""``params.timing`` of a row -> how its time was taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +92,24 @@ def case_of(row: MeasuredRow, device: DeviceSpec) -> Case:
         case = _peak_case(row, device, where)
     else:
         raise TraceError(located(where, "no kernel of ours by that name"))
+    case = _as_stated(row, case, where)
     _check_global_size(row, case, where)
     if case.amount(row.unit) == 0:
         raise TraceError(located(where, "this kernel has no such rate", found=row.unit))
     return case
+
+
+def _as_stated(row: MeasuredRow, case: Case, where: str) -> Case:
+    """Return the case with the timing that the row itself states, if it does."""
+    stated = row.params.get("timing")
+    if stated is None:
+        return case
+    if stated not in _STATED:
+        expected = ", ".join(_STATED)
+        raise TraceError(
+            located(f"{where}: params.timing", "unknown", expected=expected, found=stated)
+        )
+    return replace(case, timing=_STATED[stated], key=(*case.key, stated))
 
 
 def _matrix_case(row: MeasuredRow, where: str) -> Case:
