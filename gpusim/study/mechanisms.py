@@ -22,6 +22,8 @@ _FAST = 10**12
 """A rate or a number of slots that nothing modelled comes near."""
 _LARGE = 2**40
 """Bytes or entries that no trace needs."""
+_BANKS = 2**16
+"""More words than the on-chip memory of any core, so that every word has a bank of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,11 @@ MECHANISMS: tuple[Mechanism, ...] = (
         costs=("issue_cycles", "special_cycles"),
     ),
     Mechanism(
+        name="issue_gaps",
+        words="cycles in which a busy arithmetic pipe does not issue",
+        figures={"core.issue_efficiency": 1},
+    ),
+    Mechanism(
         name="load_store",
         words="the load/store and texture pipes",
         figures={
@@ -157,6 +164,16 @@ MECHANISMS: tuple[Mechanism, ...] = (
         name="coalescing",
         words="accesses of a warp that spread over several cache lines",
         figures={"l1.line_bytes": _LARGE, "l1.bytes_per_cycle": _FAST},
+    ),
+    Mechanism(
+        name="l1_lookups",
+        words="L1 taking a warp by groups of a few lanes",
+        figures={"core.lookups_per_cycle": _FAST},
+    ),
+    Mechanism(
+        name="bank_conflicts",
+        words="lanes that ask one bank of local memory for different words",
+        figures={"core.local_memory_banks": _BANKS},
     ),
     Mechanism(
         name="latency",

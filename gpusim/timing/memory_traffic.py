@@ -181,7 +181,7 @@ class _JobTraffic:
         figures = self._figures
         conflicts = np.zeros(self._kernel.n_blocks)
         local = self._kernel.instructions["address_space"] == LOCAL_SPACE
-        if figures.local_banks == 0 or not np.any(local):
+        if figures.local_memory_bytes == 0 or not np.any(local):
             return conflicts
         items = min(self._job.group_items, MAX_WORK_ITEMS)
         middle = np.array([self._job.n_work_groups // 2], dtype=np.int64)
@@ -422,8 +422,15 @@ def bank_cycles(warps: npt.NDArray[np.int64], access_bytes: int, n_banks: int) -
     n_words = max(1, access_bytes // WORD_BYTES)
     words = (warps[:, :, None] // WORD_BYTES + np.arange(n_words)).reshape(len(warps), -1)
     fewest = -(-words.shape[1] // n_banks)
-    busiest = [int(np.bincount(np.unique(row) % n_banks).max()) for row in words]
-    return max(0.0, float(np.mean(busiest)) - fewest)
+    words.sort(axis=1)
+    is_first = np.ones(words.shape, dtype=np.bool_)
+    is_first[:, 1:] = words[:, 1:] != words[:, :-1]
+    rows, places = np.nonzero(is_first)
+    # Only banks that are asked have a number, however many there are.
+    asked, times = np.unique(rows * n_banks + words[rows, places] % n_banks, return_counts=True)
+    busiest = np.zeros(len(words), dtype=np.int64)
+    np.maximum.at(busiest, asked // n_banks, times)
+    return max(0.0, float(busiest.mean()) - fewest)
 
 
 def _lookup_cycles(warps: npt.NDArray[np.int64], access_bytes: int, figures: GpuFigures) -> float:

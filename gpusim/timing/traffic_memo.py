@@ -25,6 +25,7 @@ FIGURES = (
     "l1_sector_bytes",
     "lookup_lanes",
     "lookups_per_cycle",
+    "local_memory_bytes",
     "local_banks",
     "page_bytes",
     "tlb_entries",
