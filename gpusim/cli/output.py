@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
 JsonOption = typer.Option(False, "--json", help="Print one JSON object on stdout, nothing else.")
+EvidenceOption = typer.Option(
+    False, "--evidence", help="Name the nearest measured kernels and the figures it rests on."
+)
 CsvOption = typer.Option(False, "--csv", help="Print the table as CSV on stdout.")
 
 
@@ -58,6 +61,39 @@ def print_table(
         # Text, because a cell may hold brackets (build options) that are no markup.
         table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
+
+
+def print_support(support: Sequence[Mapping[str, Any]], place: str) -> None:
+    """Print the measured kernels nearest to each predicted one.
+
+    Parameters
+    ----------
+    support : sequence of mappings
+        Each with `place` and ``kernels``: mappings of ``template``, ``interval_status`` and
+        ``nearest`` (:meth:`gpusim.validation.nearest.Neighbour.as_json`).
+    place : str
+        Key that says where the kernels are from.
+    """
+    rows = []
+    for one in support:
+        for kernel in one["kernels"]:
+            head = (one[place], kernel["template"], kernel["interval_status"])
+            if not kernel["nearest"]:
+                rows.append((*head, "nothing was measured on this device", "", "", ""))
+            for near in kernel["nearest"]:
+                distance = near["distance"]
+                rows.append(
+                    (
+                        *head,
+                        f"{near['template']} {near['dtype']}",
+                        ", ".join(f"{name} {value:g}" for name, value in near["features"].items()),
+                        f"{near['error']:+.1%}",
+                        "" if distance is None else f"{distance:.2f}",
+                    )
+                )
+    if rows:
+        columns = (place, "kernel", "based on", "nearest measured", "features", "error", "distance")
+        print_table(columns, rows, title="nearest measured kernels", right="     >>")
 
 
 class Progress:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, print_table, progress
+from gpusim.cli.output import (
+    CsvOption,
+    EvidenceOption,
+    JsonOption,
+    print_csv,
+    print_json,
+    print_support,
+    print_table,
+    progress,
+)
 
 if TYPE_CHECKING:
     from gpusim.study.predict import NetworkPrediction
@@ -34,6 +43,7 @@ def predict_command(
     ),
     threads: int | None = typer.Option(None, help="Threads, for openmp and openmp-simd."),
     sparsity: float = typer.Option(0.0, help="Share of zero weights, 0 to 1 (openmp, hand-csr)."),
+    evidence: bool = EvidenceOption,
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
@@ -56,13 +66,17 @@ def predict_command(
             threads=threads,
             on_progress=update,
         )
+    support = result.support() if evidence else []
     if as_json:
-        print_json(result.as_json())
+        print_json(result.as_json() | ({"support": support} if evidence else {}))
     elif as_csv:
         rows = result.rows()
         print_csv(tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
     else:
         print_prediction(result)
+        print_support(support, "layer")
+        if evidence:
+            typer.echo(f"fitted or assumed: {', '.join(result.weak_figures)}")
 
 
 def parse_image(text: str) -> tuple[int, int]:
@@ -83,7 +97,18 @@ def parse_image(text: str) -> tuple[int, int]:
 
 def print_prediction(result: NetworkPrediction) -> None:
     """Print the table per layer, the sums, and what the result rests on."""
-    columns = ["layer", "kind", "shape", "method", "launches", "jobs", "ms", "share"]
+    columns = [
+        "layer",
+        "kind",
+        "shape",
+        "method",
+        "launches",
+        "jobs",
+        "ms",
+        "80 % interval",
+        "based on",
+        "share",
+    ]
     if result.library == "all":
         columns.append("the next best")
     rows = []
@@ -99,16 +124,19 @@ def print_prediction(result: NetworkPrediction) -> None:
             row["launches"],
             row["jobs"],
             f"{row['predicted_ms']:.3f}",
+            one.interval.words(),
+            one.interval.status.value,
             f"{row['share']:.1%}",
         ]
         if result.library == "all":
             cells.append(_next_best(one.others, one.run_ps))
         rows.append(cells)
     title = f"{result.network.id} on {result.device} under {result.library} ({result.fidelity})"
-    print_table(columns, rows, title=title, right="    >>>>")
+    print_table(columns, rows, title=title, right="    >>>> >")
     memory = result.footprint
     typer.echo(
-        f"total {result.total_ms:.3f} ms, host and driver included "
+        f"total {result.total_ms:.3f} ms (80 % interval {result.interval.words()}, "
+        f"{result.interval.status}), host and driver included "
         f"({result.gpu_ps / 1e9:.3f} ms from the first job to the last)"
     )
     typer.echo(

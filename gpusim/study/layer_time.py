@@ -9,7 +9,7 @@ host, driver, job slot and interrupts follow the recurrence of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpusim.device.quantity import Evidence, Kind
 from gpusim.device.spec import DeviceSpec
@@ -144,7 +144,7 @@ def time_plan(
         except GpusimError as error:
             failures.append(LaunchFailure(phase=phase, kernel=launch.kernel, reason=str(error)))
             continue
-        launches[phase].append(timed)
+        launches[phase].append(_as_efficient(timed, planned))
     run = time_queue(launches[Phase.RUN], device, clock_khz=clock_khz)
     once = time_queue(launches[Phase.PREPARE], device, clock_khz=clock_khz)
     return LayerTime(
@@ -160,6 +160,20 @@ def time_plan(
         evidence=count_evidence([*run.launches, *once.launches]),
         unverified=planned.unverified,
     )
+
+
+def _as_efficient(timed: TimedLaunch, planned: PlannedLayer) -> TimedLaunch:
+    """Return a launch at the speed of the library's kernel, that speed among its figures."""
+    for efficiency in planned.efficiency:
+        if efficiency.kernel == timed.kernel:
+            jobs = tuple(
+                replace(job, duration_ps=round(job.duration_ps / efficiency.factor))
+                for job in timed.jobs
+            )
+            path = f"{planned.library}.{efficiency.kernel}.efficiency"
+            figures = {**timed.figures, path: efficiency.kind.value}
+            return replace(timed, jobs=jobs, figures=figures)
+    return timed
 
 
 def time_layer(
@@ -202,8 +216,6 @@ def time_layer(
 
 def fastest(times: Sequence[LayerTime]) -> LayerTime:
     """Return the fastest candidate; the first of equal ones. The others are named in it."""
-    from dataclasses import replace
-
     best = min(times, key=lambda time: (len(time.failures), time.run_ps))
     others = tuple((time.method, time.run_ps) for time in times if time is not best)
     return replace(best, others=others) if others else best
@@ -259,6 +271,14 @@ def count_evidence(launches: Sequence[TimedLaunch]) -> dict[str, int]:
     for kind in kinds.values():
         counted[kind] = counted.get(kind, 0) + 1
     return counted
+
+
+def weak_figures(launches: Sequence[TimedLaunch]) -> tuple[str, ...]:
+    """Return the paths of the fitted and assumed figures that some times rest on."""
+    weak = (Kind.FITTED.value, Kind.ASSUMED.value)
+    # Most launches share one mapping.
+    known = {id(launch.figures): launch.figures for launch in launches}.values()
+    return tuple(sorted({path for one in known for path, kind in one.items() if kind in weak}))
 
 
 def check_run(fidelity: str, clock_khz: int | None) -> None:

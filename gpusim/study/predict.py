@@ -21,16 +21,20 @@ from gpusim.study.layer_time import (
     fastest,
     time_plan,
     time_queue,
+    weak_figures,
 )
 from gpusim.study.stand_in import stand_in
+from gpusim.study.time_interval import ESTIMATE, Judged, judge_layer, sum_interval
 from gpusim.study.time_store import TimeStore, shared_store
+from gpusim.validation.intervals import UNCALIBRATED, Interval, Part, template_correlation
+from gpusim.validation.nearest import Subject, calibration_set
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PS_PER_MS = 10**9
 
-LAYOUTS = {"clblast": "nchw", "cudnn": "nchw", "tvm": "nchw", "hand": "nchw", "openmp": "nchw"}
+LAYOUTS = {"clblast": "nchw", "cudnn": "nchw", "tvm": "nchw", "hand-csr": "nchw"}
 """The layout a library works in when none is asked for; NHWC for the others."""
 
 CPU_LIBRARIES = ("openmp", "openmp-simd")
@@ -64,11 +68,28 @@ class LayerPrediction:
     """(library and method, time in ps) of what else could compute it, fastest first."""
     by_library: Mapping[str, int] = field(default_factory=dict)
     """Library asked -> time of its fastest way, ps; those that cannot compute it are missing."""
+    kernels: tuple[Judged, ...] = ()
+    """Its kernels as they are compared with measured ones, with the spreads of their times."""
+    correlation: float = 1.0
+    """Of the errors of two of its kernels."""
 
     @property
     def n_jobs(self) -> int:
         """Jobs at every inference."""
         return sum(launch.n_jobs for launch in self.launches)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its time by kernel, with the spreads of their errors."""
+        if self.kernels:
+            return tuple(kernel.part for kernel in self.kernels)
+        time_ms = self.run_ps / _PS_PER_MS
+        return (Part(template=self.library, time_ms=time_ms, spread=UNCALIBRATED),)
+
+    @property
+    def interval(self) -> Interval:
+        """80 % interval of `run_ps`."""
+        return sum_interval(self.parts, self.run_ps / _PS_PER_MS, self.correlation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +122,24 @@ class NetworkPrediction:
     """From the start of the first job to the end of the last."""
     footprint: Footprint
     evidence: dict[str, int]
+    correlation: float = 1.0
+    """Of the errors of kernels of two templates."""
 
     @property
     def total_ms(self) -> float:
         """`total_ps` in milliseconds."""
         return self.total_ps / _PS_PER_MS
+
+    @property
+    def interval(self) -> Interval:
+        """80 % interval of `total_ps`."""
+        parts = [part for one in self.layers for part in one.parts]
+        return sum_interval(parts, self.total_ms, self.correlation)
+
+    @property
+    def weak_figures(self) -> tuple[str, ...]:
+        """Paths of the fitted and assumed figures that the times rest on."""
+        return weak_figures([launch for one in self.layers for launch in one.launches])
 
     @property
     def estimated(self) -> tuple[LayerPrediction, ...]:
@@ -161,6 +195,7 @@ class NetworkPrediction:
                 "launches": len(one.launches),
                 "jobs": one.n_jobs,
                 "predicted_ms": one.run_ps / _PS_PER_MS,
+                **one.interval.as_json(),
                 "share": one.run_ps / busy,
                 "prepare_ms": one.prepare_ps / _PS_PER_MS,
                 "macs": one.layer.macs,
@@ -176,6 +211,13 @@ class NetworkPrediction:
         import pandas as pd
 
         return pd.DataFrame(self.rows())
+
+    def support(self) -> list[dict[str, Any]]:
+        """Return per layer its kernels and the measured kernels that are nearest to each."""
+        return [
+            {"layer": one.layer.name, "kernels": [kernel.as_json() for kernel in one.kernels]}
+            for one in self.layers
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``gpusim predict --json`` prints."""
@@ -202,6 +244,7 @@ class NetworkPrediction:
                 for row, one in zip(self.rows(), self.layers, strict=True)
             ],
             "total_ms": self.total_ms,
+            **self.interval.as_json(),
             "gpu_ms": self.gpu_ps / _PS_PER_MS,
             "memory": {
                 "peak_bytes": memory.peak_bytes,
@@ -221,6 +264,7 @@ class NetworkPrediction:
             "estimated": [one.layer.name for one in self.estimated],
             "notes": list(self.notes),
             "evidence": self.evidence,
+            "fitted_and_assumed": list(self.weak_figures),
         }
 
 
@@ -295,7 +339,7 @@ def predict(
         raise GpusimError(
             located("threads", f"not an option of {library}", expected=", ".join(CPU_LIBRARIES))
         )
-    if sparsity and library not in (*SPARSE_LIBRARIES, "all"):
+    if sparsity and library not in SPARSE_LIBRARIES:
         known = ", ".join((*SPARSE_LIBRARIES, *CPU_LIBRARIES))
         raise GpusimError(located("sparsity", f"not an option of {library}", expected=known))
     network = network if isinstance(network, Network) else open_network(network, image=image)
@@ -340,6 +384,7 @@ def predict(
         gpu_ps=queue.gpu_ps,
         footprint=footprint(network, plans, dtype=dtype, batch=batch),
         evidence=count_evidence(launches),
+        correlation=template_correlation(calibration_set(spec)),
     )
 
 
@@ -390,7 +435,8 @@ def _libraries(library: str) -> tuple[str, ...]:
             known = ", ".join(("all", *sorted((*MODELS, *CPU_LIBRARIES))))
             raise GpusimError(f"library: unknown (expected {known}, found {library})")
         return (library,)
-    return tuple(sorted(MODELS))
+    # Sparse weights are another network than the one that the others compute.
+    return tuple(sorted(set(MODELS) - set(SPARSE_LIBRARIES)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,6 +480,7 @@ class LayerPredictor:
             ),
             key=lambda pair: pair[1],
         )
+        kernels = judge_layer(plan, best.run.launches, self.device, self.store)
         return (
             LayerPrediction(
                 layer=layer,
@@ -449,6 +496,8 @@ class LayerPredictor:
                     library: min(time.run_ps for time, _ in found if time.library == library)
                     for library in dict.fromkeys(time.library for time, _ in found)
                 },
+                kernels=kernels,
+                correlation=template_correlation(calibration_set(self.device)),
             ),
             plan,
         )
@@ -482,6 +531,14 @@ class LayerPredictor:
     def _estimate(self, layer: Layer, reason: str) -> LayerPrediction:
         options = self.options[self.libraries[0]]
         launch = stand_in(layer, options, self.device, self.clock_khz)
+        judged = Judged(
+            subject=Subject(template=ESTIMATED, features={}),
+            part=Part(
+                template=ESTIMATED,
+                time_ms=launch.duration_ps / _PS_PER_MS,
+                spread=ESTIMATE,
+            ),
+        )
         return LayerPrediction(
             layer=layer,
             library=ESTIMATED,
@@ -490,6 +547,7 @@ class LayerPredictor:
             prepare_ps=0,
             launches=(launch,),
             note=f"estimated: {reason}",
+            kernels=(judged,),
         )
 
 
