@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 
+from gpusim.device.quantity import Kind
 from gpusim.errors import GpusimError, located
 from gpusim.network.layers import Layer
 from gpusim.trace.records import Launch, Trace
@@ -67,6 +68,17 @@ class PlanOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """How much faster a library's own kernel is than ours of the same name is modelled to be."""
+
+    kernel: str
+    factor: float
+    """The modelled time is divided by it."""
+    kind: Kind
+    """How we know it; counted among the figures that a time rests on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedLayer:
     """A layer as the launches of one library."""
 
@@ -80,6 +92,8 @@ class PlannedLayer:
     """Programs, buffers and launches; a launch's label is its phase."""
     unverified: tuple[str, ...] = ()
     """What of this plan was read in the library's source but never seen in a capture."""
+    efficiency: tuple[Efficiency, ...] = ()
+    """For libraries whose kernels are closed; a kernel that is not named has 1."""
 
     @property
     def launches(self) -> tuple[tuple[Phase, Launch], ...]:
@@ -97,6 +111,8 @@ MODELS: dict[str, str] = {
     "acl-winograd": "gpusim.library.acl:plan_winograd",
     "clblast": "gpusim.library.clblast.model:plan_clblast",
     "cudnn": "gpusim.library.cudnn.model:plan_cudnn",
+    "hand": "gpusim.library.hand_network.model:plan_hand",
+    "hand-csr": "gpusim.library.hand_network.model:plan_hand_csr",
 }
 """Library id -> ``module:function`` of its dispatch model, imported on first use."""
 
@@ -108,7 +124,17 @@ GEOMETRIES: dict[str, str] = dict.fromkeys(
 )
 """Library id -> ``module:function`` that finds a `Geometry` without building a trace."""
 
-ANY_AXES: set[str] = {"acl", "acl-direct", "acl-gemm", "acl-winograd", "clblast", "cudnn", "tvm"}
+ANY_AXES: set[str] = {
+    "acl",
+    "acl-direct",
+    "acl-gemm",
+    "acl-winograd",
+    "clblast",
+    "cudnn",
+    "hand",
+    "hand-csr",
+    "tvm",
+}
 """Libraries whose models read a layer's `strides`, `dilations` and `pads`; the others read one
 number for all axes and are given no layer whose axes differ."""
 
