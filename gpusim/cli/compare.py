@@ -11,10 +11,13 @@ from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, prin
 
 if TYPE_CHECKING:
     from gpusim.validation.compare import Comparison
+    from gpusim.validation.residuals import Residual
 
 _COLUMNS = ("label", "measured_ms", "simulated_ms", "error")
+_GROUP_COLUMNS = ("feature", "value", "N", "bias", "MAPE", "median |ln|")
 _TABLES = (".csv", ".parquet")
 _N_WORST = 10
+_N_GROUPS = 40
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +30,9 @@ def compare_command(
         help="Simulated times (.csv, .parquet), or a trace captured on a real board."
     ),
     measured: Path | None = typer.Argument(
-        None, help="Measured times (.csv, .parquet); none for a trace with its own times."
+        None,
+        help="Measured times: .csv, .parquet, or a file of clpeak, nsys, ncu or AutoTVM; none for "
+        "a trace with its own times.",
     ),
     device: str | None = typer.Option(None, "--device", help="Device model to replay a trace on."),
     fidelity: str = typer.Option("wave", help="As in 'gpusim replay'."),
@@ -41,6 +46,7 @@ def compare_command(
 ) -> None:
     """Compare simulated with measured times; columns and units are found from the headers."""
     from gpusim.validation.compare import exceeds, parse_share
+    from gpusim.validation.residuals import FEATURES
 
     limit = None if fail_above is None else parse_share(fail_above)
     result = _compare(simulated, measured, device, fidelity)
@@ -48,7 +54,9 @@ def compare_command(
     if as_json:
         print_json(result.as_json())
     elif as_csv:
-        print_csv(_COLUMNS, [tuple(pair.values()) for pair in result.as_json()["pairs"]])
+        names = (*_COLUMNS, *FEATURES)
+        rows = result.as_json()["pairs"]
+        print_csv(names, [tuple(row.get(name, "") for name in names) for row in rows])
     else:
         _print(result)
     if limit is not None and exceeds(result.summary, limit):
@@ -61,7 +69,8 @@ def _compare(
 ) -> Comparison:
     from gpusim.cli.inputs import open_trace
     from gpusim.errors import GpusimError
-    from gpusim.validation.compare import compare_tables, compare_trace
+    from gpusim.validation.compare import compare_tables
+    from gpusim.validation.compare_trace import compare_trace, compare_trace_table
 
     if simulated.suffix.lower() in _TABLES:
         if measured is None:
@@ -71,28 +80,40 @@ def _compare(
         return compare_tables(simulated, measured)
     if device is None:
         raise GpusimError(f"{simulated}: a trace needs --device, the model to replay it on")
+    trace = open_trace(simulated)
     if measured is not None:
-        raise GpusimError(
-            f"{measured}: a trace is compared with its own times; for a table, write one with "
-            "'gpusim replay --table'"
-        )
-    return compare_trace(open_trace(simulated), device, fidelity=fidelity)
+        return compare_trace_table(trace, device, measured, fidelity=fidelity)
+    return compare_trace(trace, device, fidelity=fidelity)
 
 
 def _write_figures(result: Comparison, html: Path | None, plot: Path | None) -> None:
     if html is None and plot is None:
         return
-    from gpusim.report.plot_errors import plot_errors, write_comparison_page
+    from gpusim.report.plot_errors import ErrorGroup, plot_errors, write_comparison_page
 
     known = [pair for pair in result.pairs if pair.simulated_ms is not None]
     measured = [pair.measured_ms for pair in known]
     simulated = [pair.simulated_ms or 0.0 for pair in known]
+    residuals = result.residuals
+    groups = [
+        ErrorGroup(feature=row.feature, value=row.value, errors=row.errors) for row in residuals
+    ]
     if plot is not None:
-        plot_errors(measured, simulated, plot)
+        plot_errors(measured, simulated, plot, groups=groups)
     if html is not None:
-        rows = [tuple(_cell(cell) for cell in row.values()) for row in result.as_json()["pairs"]]
+        rows = [tuple(_cell(row[name]) for name in _COLUMNS) for row in result.as_json()["pairs"]]
         lines = (*result.mapping, *_measures(result))
-        write_comparison_page(measured, simulated, html, lines=lines, columns=_COLUMNS, rows=rows)
+        write_comparison_page(
+            measured,
+            simulated,
+            html,
+            lines=lines,
+            columns=_COLUMNS,
+            rows=rows,
+            groups=groups,
+            group_columns=_GROUP_COLUMNS,
+            group_rows=[_residual_cells(row) for row in residuals],
+        )
 
 
 def _print(result: Comparison) -> None:
@@ -109,13 +130,27 @@ def _print(result: Comparison) -> None:
         title=f"The {len(pairs)} largest errors",
         right="<>>>",
     )
+    residuals = result.residuals
+    if residuals:
+        typer.echo("")
+        rows = [_residual_cells(row) for row in residuals[:_N_GROUPS]]
+        print_table(_GROUP_COLUMNS, rows, title="Errors by feature", right="<<>>>>")
+        if len(residuals) > _N_GROUPS:
+            typer.echo(f"{len(residuals) - _N_GROUPS} more with --html or --json")
+        typer.echo("")
     for line in _measures(result):
         typer.echo(line)
 
 
+def _residual_cells(row: Residual) -> tuple[str, ...]:
+    figures = (f"{row.bias:+.1%}", f"{row.mape:.1%}", f"{row.median_log_error:.3f}")
+    return (row.feature, row.value, str(row.n), *figures)
+
+
 def _measures(result: Comparison) -> list[str]:
     errors = result.summary
-    lines = [f"{errors.n} of {errors.n_tried} measured rows have a simulated time"]
+    coverage = f"coverage {errors.n / errors.n_tried:.1%}"
+    lines = [f"{errors.n} of {errors.n_tried} measured rows have a simulated time, {coverage}"]
     if errors.mape is not None:
         lines.append(
             f"MAPE {errors.mape:.1%}  RMSPE {errors.rmspe:.1%}  median {errors.median_ape:.1%}"

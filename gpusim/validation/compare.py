@@ -1,21 +1,18 @@
-"""Compare simulated with measured times: two tables, or a trace against its own recorded times."""
+"""Compare simulated with measured times; here two tables, in :mod:`compare_trace` a trace."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gpusim.errors import GpusimError, TraceError, located
-from gpusim.pipeline import replay
-from gpusim.trace.records import Trace
 from gpusim.validation.errors import ErrorSummary, summarise_errors
+from gpusim.validation.residuals import Residual, features_of_sizes, residuals
 from gpusim.validation.tables import FULL_JOIN, PLAIN_JOIN, TimeTable, read_time_table
 
-_PS_PER_MS = 10**9
-_NS_PER_MS = 10**6
 _SIZES = ("global", "local")
 _DRIVERS_CHOICE = ("null", "driver", "none")
 """How tables write a local size that the driver chose."""
@@ -29,6 +26,10 @@ class Pair:
     measured_ms: float
     simulated_ms: float | None
     """None where the simulated side lacks the row."""
+    features: Mapping[str, str] = field(default_factory=dict)
+    """Feature (of `residuals.FEATURES`) -> value."""
+    n_measured: int = 1
+    """Measured rows that this is the mean of."""
 
     @property
     def error(self) -> float | None:
@@ -58,18 +59,25 @@ class Comparison:
             [pair[0] for pair in known], [pair[1] for pair in known], len(self.pairs)
         )
 
+    @property
+    def residuals(self) -> tuple[Residual, ...]:
+        """Errors by feature."""
+        return residuals(self.pairs)
+
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``gpusim compare --json`` prints."""
         return {
             "mapping": list(self.mapping),
             "coverage": self.summary.n / self.summary.n_tried,
             **self.summary.as_json(),
+            "residuals": [row.as_json() for row in self.residuals],
             "pairs": [
                 {
                     "label": pair.label,
                     "measured_ms": pair.measured_ms,
                     "simulated_ms": pair.simulated_ms,
                     "error": pair.error,
+                    **pair.features,
                 }
                 for pair in self.pairs
             ],
@@ -93,13 +101,17 @@ def compare_tables(simulated: Path, measured: Path) -> Comparison:
     expected = _means(truth, join)
     if not expected:
         raise TraceError(located(measured.name, "no measured times", expected="at least one"))
+    features = _features(ours, join) | _features(truth, join)
     pairs = []
     for key, time_ms in expected.items():
-        if time_ms <= 0:
-            raise TraceError(
-                located(f"{measured.name}: {_label(key)}", "time not positive", found=time_ms)
+        pairs.append(
+            Pair(
+                label=_label(key),
+                measured_ms=check_positive(time_ms, f"{measured.name}: {_label(key)}"),
+                simulated_ms=predicted.get(key),
+                features=features.get(key, {}),
             )
-        pairs.append(Pair(label=_label(key), measured_ms=time_ms, simulated_ms=predicted.get(key)))
+        )
     if all(pair.simulated_ms is None for pair in pairs):
         raise TraceError(
             located(
@@ -114,51 +126,6 @@ def compare_tables(simulated: Path, measured: Path) -> Comparison:
     if unused:
         mapping.append(f"{unused} simulated rows were not measured")
     return Comparison(pairs=tuple(pairs), mapping=tuple(mapping))
-
-
-def compare_trace(trace: Trace, device: str, *, fidelity: str = "wave") -> Comparison:
-    """Compare a replay with the START..END times that a real board recorded in the trace.
-
-    Raises
-    ------
-    TraceError
-        When the trace was captured as if on another device, or holds no times.
-    """
-    if trace.impersonated:
-        raise TraceError(
-            located(
-                trace.name,
-                "its times are of another device than the one presented",
-                expected="a trace captured on the real board",
-                found="impersonated",
-            )
-        )
-    measured = {
-        launch.index: (launch.times.end_ns - launch.times.start_ns) / _NS_PER_MS
-        for launch in trace.launches
-        if launch.times is not None and launch.times.end_ns > launch.times.start_ns > 0
-    }
-    if not measured:
-        raise TraceError(
-            located(trace.name, "no START..END times", expected="a capture with profiling")
-        )
-    report = replay(trace, device, fidelity=fidelity)
-    simulated = {row.index: row.predicted_ps / _PS_PER_MS for row in report.launches}
-    names = {launch.index: launch.kernel for launch in trace.launches}
-    return Comparison(
-        pairs=tuple(
-            Pair(
-                label=f"{index} {names[index]}",
-                measured_ms=time_ms,
-                simulated_ms=simulated.get(index),
-            )
-            for index, time_ms in measured.items()
-        ),
-        mapping=(
-            f"measured: START..END of {len(measured)} launches; simulated: GPU time on {device}",
-            "joined on launch",
-        ),
-    )
 
 
 def exceeds(summary: ErrorSummary, limit: float) -> bool:
@@ -204,15 +171,48 @@ def _join(ours: TimeTable, truth: TimeTable) -> tuple[str, ...]:
 
 
 def _means(table: TimeTable, join: Sequence[str]) -> dict[tuple[str, ...], float]:
-    cells = [[_cell(cell, name) for cell in table.frame[table.keys[name]]] for name in join]
     found: dict[tuple[str, ...], list[float]] = {}
-    for key, time_ms in zip(zip(*cells, strict=True), table.times_ms, strict=True):
+    for key, time_ms in zip(_keys(table, join), table.times_ms, strict=True):
         if time_ms is not None:
             found.setdefault(key, []).append(time_ms)
     return {key: math.fsum(times) / len(times) for key, times in found.items()}
 
 
-def _cell(value: object, meaning: str) -> str:
+def _keys(table: TimeTable, join: Sequence[str]) -> list[tuple[str, ...]]:
+    cells = [[cell_text(cell, name) for cell in table.frame[table.keys[name]]] for name in join]
+    return list(zip(*cells, strict=True))
+
+
+def _features(table: TimeTable, join: Sequence[str]) -> dict[tuple[str, ...], dict[str, str]]:
+    """Return what a table says of its rows, by key."""
+    columns = {
+        name: [cell_text(cell, name) for cell in table.frame[header]]
+        for name, header in {**table.features, **table.keys}.items()
+        if name in ("kernel", "dtype", "bound", "global", "local")
+    }
+    found = {}
+    for number, key in enumerate(_keys(table, join)):
+        cells = {name: column[number] for name, column in columns.items()}
+        sizes = [cells.pop("global", ""), cells.pop("local", "")]
+        known = {name: cell for name, cell in cells.items() if cell}
+        found[key] = {**known, **(features_of_sizes(*sizes) if any(sizes) else {})}
+    return found
+
+
+def check_positive(time_ms: float, where: str) -> float:
+    """Return a measured time.
+
+    Raises
+    ------
+    TraceError
+        When it is not above zero.
+    """
+    if not 0 < time_ms < math.inf:
+        raise TraceError(located(where, "time not positive", found=time_ms))
+    return time_ms
+
+
+def cell_text(value: object, meaning: str) -> str:
     """Return a key cell as text: 3 and 3.0 are one launch, ``4x1`` and ``4, 1`` one size."""
     if isinstance(value, float):
         if math.isnan(value):

@@ -1,17 +1,19 @@
 """Tables of times as programs write them: columns and units found from their headers.
 
-A table is a CSV or Parquet file with one time (or rate) per row and columns that identify the row.
+A table is a CSV or Parquet file with one time per row and columns that identify the row, or a file
+of another tool that the importers know. Rows of rates (GFLOPS, GBPS) are no times: they stay empty.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import TraceError, located
-from gpusim.validation.measured_rows import TIME_UNITS_MS
+from gpusim.validation.importers import import_measured, is_foreign
+from gpusim.validation.measured_rows import RATE_UNITS, TIME_UNITS_MS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,8 @@ _SYNONYMS = {
     "local": ("local", "local_size"),
 }
 """What a column means -> the headers it goes by."""
+_FEATURES = {"dtype": ("dtype", "type"), "bound": ("bound",)}
+"""Columns that say something of a row without identifying it."""
 PLAIN_JOIN = ("launch",)
 FULL_JOIN = ("device", "kernel", "params", "global", "local")
 
@@ -45,11 +49,15 @@ class TimeTable:
     keys: dict[str, str]
     """Meaning -> header."""
     times_ms: tuple[float | None, ...]
+    features: dict[str, str] = field(default_factory=dict)
+    """Feature -> header, of columns that don't identify a row."""
+    notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Return the mapping on one line."""
         keys = ", ".join(f"{meaning} = '{header}'" for meaning, header in self.keys.items())
-        return f"{Path(self.path).name}: time = '{self.value_column}' in {self.unit}; {keys}"
+        parts = [f"time = '{self.value_column}' in {self.unit}", keys, *self.notes]
+        return f"{Path(self.path).name}: {'; '.join(part for part in parts if part)}"
 
 
 def read_time_table(path: Path, *, prefer: str) -> TimeTable:
@@ -58,7 +66,7 @@ def read_time_table(path: Path, *, prefer: str) -> TimeTable:
     Parameters
     ----------
     path : Path
-        ``.csv`` or ``.parquet``.
+        ``.csv``, ``.parquet``, or a file that :mod:`gpusim.validation.importers` knows.
     prefer : str
         ``simulated`` or ``measured``: the column taken where a table has both.
 
@@ -67,36 +75,81 @@ def read_time_table(path: Path, *, prefer: str) -> TimeTable:
     TraceError
         For a file that can't be read, has no column of times, or times that are no numbers.
     """
-    frame = _read(path)
+    frame, kind = _read(path)
     keys = {
         meaning: header
         for meaning, names in _SYNONYMS.items()
         if (header := _first(frame, names)) is not None
     }
     column, unit = _value_column(frame, path, prefer)
+    times = _times(frame, column, unit, path)
+    notes = [f"read as {kind}"] if kind else []
+    if unit not in TIME_UNITS_MS:
+        n_rates = sum(_is_rate(cell) for cell in frame[_unit_header(unit)])
+        notes += [f"{n_rates} rows of rates left out"] if n_rates else []
     return TimeTable(
         path=str(path),
         frame=frame,
         value_column=column,
         unit=unit,
         keys={meaning: header for meaning, header in keys.items() if header != column},
-        times_ms=_times(frame, column, unit, path),
+        times_ms=times,
+        features={
+            name: header
+            for name, names in _FEATURES.items()
+            if (header := _first(frame, names)) is not None
+        },
+        notes=tuple(notes),
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> tuple[pd.DataFrame, str]:
+    """Return the table, and the tool that wrote it where it is not a plain one."""
     import pandas as pd
 
     try:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
+        elif is_foreign(path):
+            return _read_foreign(path)
         else:
             frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise TraceError(located(path, "can't read", found=error)) from error
     if frame.empty:
         raise TraceError(located(path, "no rows", expected="one time per row"))
-    return frame
+    return frame, ""
+
+
+def _read_foreign(path: Path) -> tuple[pd.DataFrame, str]:
+    import pandas as pd
+
+    found = import_measured(path)
+    rows = [
+        {
+            # No name, no key: a tool that doesn't say the device matches any.
+            "device": one.device or None,
+            "kernel": one.kernel,
+            "global_size": one.global_size or None,
+            "local_size": one.local_size or None,
+            "dtype": one.params.get("dtype"),
+            "launch": one.params.get("launch"),
+            "value": one.value,
+            "unit": one.unit,
+        }
+        for one in found.rows
+    ]
+    frame = pd.DataFrame.from_records(rows)
+    return frame.dropna(axis="columns", how="all"), found.kind
+
+
+def _unit_header(unit: str) -> str:
+    """Return the header in ``column 'unit'``."""
+    return unit[8:-1]
+
+
+def _is_rate(cell: object) -> bool:
+    return str(cell).upper() in RATE_UNITS
 
 
 def _first(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -145,11 +198,18 @@ def _times(frame: pd.DataFrame, column: str, unit: str, path: Path) -> tuple[flo
             )
         )
     if unit in TIME_UNITS_MS:
-        factors = [TIME_UNITS_MS[unit]] * len(frame)
+        factors: list[float | None] = [TIME_UNITS_MS[unit]] * len(frame)
     else:
-        factors = [_factor(str(cell), i, path) for i, cell in enumerate(frame[unit[8:-1]])]
+        units = [str(cell) for cell in frame[_unit_header(unit)]]
+        if all(map(_is_rate, units)):
+            where = f"{path.name}: row 1: unit"
+            expected = ", ".join(TIME_UNITS_MS)
+            raise TraceError(
+                located(where, "not a unit of time", expected=expected, found=units[0])
+            )
+        factors = [None if _is_rate(one) else _factor(one, i, path) for i, one in enumerate(units)]
     return tuple(
-        None if pd.isna(number) else float(number) * factor
+        None if factor is None or pd.isna(number) else float(number) * factor
         for number, factor in zip(numbers, factors, strict=True)
     )
 

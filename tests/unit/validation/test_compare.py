@@ -8,7 +8,8 @@ from gpusim.cli.app import main
 from gpusim.errors import GpusimError, TraceError
 from gpusim.library.hand import element_type, plan_copy
 from gpusim.trace.records import DeviceTimes
-from gpusim.validation.compare import compare_tables, compare_trace, parse_share
+from gpusim.validation.compare import compare_tables, parse_share
+from gpusim.validation.compare_trace import compare_trace
 from gpusim.validation.tables import read_time_table
 
 COPY = plan_copy(1 << 14, element_type("float4"), (64, 1, 1)).trace

@@ -195,6 +195,25 @@ def test_the_suite_on_a_device(device, tmp_path):
     assert (row.metric, row.params["timing"]) == ("launch_latency", "latency")
 
 
+def test_what_was_measured_can_be_validated_and_compared(device, tmp_path, capsys):
+    out = tmp_path / "m.csv"
+    name = ("--name", "mali-t860")
+    assert run("--suite", "--only", "vec16", "--repeat", 1, "-o", out, *name) == 0
+    with pytest.raises(SystemExit) as caught:
+        main(["validate", str(out), "--device", "mali-t860", "--json", "--workers", "1"])
+    assert caught.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["n"], document["n_tried"]) == (1, 1)
+    trace = saved(saxpy_trace(kernels=("saxpy", "saxpy")), tmp_path / "s.gptrace")
+    assert run(trace, "--repeat", 1, "-o", out, *name) == 0
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", str(trace), str(out), "--device", "mali-t860", "--json"])
+    assert caught.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["mapping"][2] == "joined on launch"
+    assert document["coverage"] == 1
+
+
 def test_every_row_of_the_suite_can_be_validated():
     from gpusim.device import load_device
     from gpusim.validation.measured_rows import MeasuredRow
