@@ -28,6 +28,7 @@ PUBLISHED_FP32 = {
     "mali-g610": 512,
     "jetson-tx2": 665.9,
     "jetson-nano": 235.9,
+    "jetson-tx1": 2 * 128 * 2 * 0.9984,  # 128 lanes an SM
     "adreno-530": 319.5,
     "adreno-418": 153.6,
 }

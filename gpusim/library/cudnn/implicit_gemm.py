@@ -21,8 +21,6 @@ KERNELS = Path(__file__).parent / "kernels"
 TILES = (32, 64, 128)
 """Output channels of a tile; each has 128 output positions."""
 _POSITIONS = 128
-_STEP = 8
-"""Of k, between two barriers."""
 _MANY_CHANNELS = 16
 """From which filters are walked position by position."""
 
@@ -65,7 +63,6 @@ def add_launches(
     options = (
         f"-DNAME={name} -DTILE_N={tile} -DPADDED={int(is_padded)}"
         f" -DKERNEL_HEIGHT={layer.kernel_height} -DKERNEL_WIDTH={layer.kernel_width}"
-        f" -DCHANNELS={channels} -DCHANNEL_STEPS={-(-channels // _STEP)}"
         f" -DBY_POSITION={int(channels >= _MANY_CHANNELS)}"
     )
     for group in range(layer.groups):
@@ -85,7 +82,7 @@ def add_launches(
                 *_ints(group * filters * out_plane, positions, filters, size_k),
                 *_ints(layer.in_channels * in_plane, layer.out_channels * out_plane),
                 *_ints(layer.in_height, layer.in_width, layer.out_height, layer.out_width),
-                *_ints(layer.pads[0], layer.pads[1], *layer.strides, *layer.dilations),
+                *_ints(layer.pads[0], layer.pads[1], *layer.strides, *layer.dilations, channels),
             ],
             work_dim=2,
         )

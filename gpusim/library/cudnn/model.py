@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.errors import GpusimError, located
-from gpusim.library.cudnn import implicit_gemm
-from gpusim.library.plan import Phase, PlannedLayer, PlanOptions
-from gpusim.library.planned_trace import PlannedTrace
+from gpusim.library.cudnn import implicit_gemm, winograd
+from gpusim.library.cudnn.efficiency import efficiency_of
+from gpusim.library.plan import Efficiency, Phase, PlannedLayer, PlanOptions
+from gpusim.library.planned_trace import BufferRef, PlannedTrace
 from gpusim.network.layers import Layer, LayerKind
 
 TARGETS = ("jetson-nano", "jetson-tx1", "jetson-tx2")
+_BIAS_BLOCKS = 64
 _BIAS_THREADS = 256
+"""Of our kernel; how cuDNN's cuts its work is not known."""
 _CLOSED = "every launch: cuDNN is closed, its tiles are read from the names of its kernels"
 
 
 def plan_cudnn(layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
-    """Return a candidate per tile of the implicit GEMM.
+    """Return a candidate per tile of the implicit GEMM, and Winograd where it fits.
 
     Raises
     ------
@@ -25,23 +28,56 @@ def plan_cudnn(layer: Layer, options: PlanOptions) -> tuple[PlannedLayer, ...]:
         convolution or a depthwise one.
     """
     _check(layer, options)
-    return tuple(_implicit_gemm(layer, options, tile) for tile in implicit_gemm.TILES)
+    plans = [_implicit_gemm(layer, options, tile) for tile in implicit_gemm.TILES]
+    if winograd.fits(layer):
+        plans.append(_winograd(layer, options))
+    return tuple(plans)
 
 
 def _implicit_gemm(layer: Layer, options: PlanOptions, tile: int) -> PlannedLayer:
+    plan, buffers = _start(layer, options)
+    implicit_gemm.add_launches(plan, layer, options.batch, tile, buffers)
+    kernel = implicit_gemm.kernel_name(tile, is_padded=any(layer.pads))
+    efficiency = efficiency_of(kernel, f"128x{tile}", options.target)
+    return _finish(plan, layer, options, f"implicit gemm 128x{tile}", buffers[2], efficiency)
+
+
+def _winograd(layer: Layer, options: PlanOptions) -> PlannedLayer:
+    plan, buffers = _start(layer, options)
+    winograd.add_launches(plan, layer, options.batch, buffers)
+    efficiency = efficiency_of(winograd.KERNEL, "winograd", options.target)
+    return _finish(plan, layer, options, "winograd 2x2", buffers[2], efficiency)
+
+
+def _start(
+    layer: Layer, options: PlanOptions
+) -> tuple[PlannedTrace, tuple[BufferRef, BufferRef, BufferRef]]:
     plan = PlannedTrace(f"cudnn plan of {layer.name}")
-    image = plan.buffer(4 * options.batch * layer.in_channels * layer.in_height * layer.in_width)
-    weights = plan.buffer(4 * layer.weights)
-    outputs = options.batch * layer.out_channels * layer.out_height * layer.out_width
-    output = plan.buffer(4 * outputs)
-    implicit_gemm.add_launches(plan, layer, options.batch, tile, (image, weights, output))
+    inputs = options.batch * layer.in_channels * layer.in_height * layer.in_width
+    image, weights = plan.buffer(4 * inputs), plan.buffer(4 * layer.weights)
+    return plan, (image, weights, plan.buffer(4 * _outputs(layer, options)))
+
+
+def _outputs(layer: Layer, options: PlanOptions) -> int:
+    return options.batch * layer.out_channels * layer.out_height * layer.out_width
+
+
+def _finish(
+    plan: PlannedTrace,
+    layer: Layer,
+    options: PlanOptions,
+    method: str,
+    output: BufferRef,
+    efficiency: Efficiency,
+) -> PlannedLayer:
     if options.bias:
+        outputs = _outputs(layer, options)
         plan.launch(
             Phase.RUN,
             source=implicit_gemm.source("bias.cl"),
-            options="",
+            options=f"-DBLOCKS={_BIAS_BLOCKS} -DTHREADS={_BIAS_THREADS}",
             kernel="add_tensor_kernel_v3",
-            global_size=(-(-outputs // _BIAS_THREADS) * _BIAS_THREADS, 1, 1),
+            global_size=(_BIAS_BLOCKS * _BIAS_THREADS, 1, 1),
             local_size=(_BIAS_THREADS, 1, 1),
             arguments=[
                 plan.buffer(4 * layer.out_channels),
@@ -55,10 +91,11 @@ def _implicit_gemm(layer: Layer, options: PlanOptions, tile: int) -> PlannedLaye
     return PlannedLayer(
         layer=layer,
         library="cudnn",
-        method=f"implicit gemm 128x{tile}",
+        method=method,
         options=options,
         trace=plan.trace(),
         unverified=(_CLOSED,),
+        efficiency=(efficiency,),
     )
 
 

@@ -14,7 +14,7 @@
 #define K_LANES (THREADS < TILE_M ? 1 : THREADS / TILE_M)
 #define K_EACH (TILE_K / K_LANES)
 #define COLUMNS (TILE_N / 8)
-#define CHANNEL(C) min(C, CHANNELS - 1)
+#define CHANNEL(C) min(C, channels - 1)
 
 __kernel __attribute__((reqd_work_group_size(THREADS, 1, 1)))
 void NAME(const __global float *restrict image, int image_offset,
@@ -22,7 +22,7 @@ void NAME(const __global float *restrict image, int image_offset,
           __global float *restrict output, int output_offset, int size_m, int size_n, int size_k, int image_elements,
           int image_outputs, int in_height, int in_width, int out_height, int out_width,
           int pad_top, int pad_left, int stride_height, int stride_width,
-          int dilation_height, int dilation_width)
+          int dilation_height, int dilation_width, int channels)
 {
     __local float4 columns[2][TILE_K][TILE_M / 4];
     __local float4 filters[2][TILE_K][TILE_N / 4];
@@ -56,9 +56,11 @@ void NAME(const __global float *restrict image, int image_offset,
     (!PADDED || ((uint)(top[P] + row) < (uint)in_height                                        \
                  && (uint)(left[P] + column) < (uint)in_width))
 #if BY_POSITION
-    const int n_steps = KERNEL_HEIGHT * KERNEL_WIDTH * CHANNEL_STEPS;
+    const int steps_each = (channels + TILE_K - 1) / TILE_K;
+    const int n_steps = KERNEL_HEIGHT * KERNEL_WIDTH * steps_each;
 #define FETCH(STEP)                                                                            \
-    const int tap = (STEP) / CHANNEL_STEPS, channel = (STEP) % CHANNEL_STEPS * TILE_K;         \
+    const int tap = KERNEL_HEIGHT * KERNEL_WIDTH == 1 ? 0 : (STEP) / steps_each;               \
+    const int channel = ((STEP) - tap * steps_each) * TILE_K;                                  \
     const int row = tap / KERNEL_WIDTH * dilation_height;                                      \
     const int column = tap % KERNEL_WIDTH * dilation_width;                                    \
     _Pragma("unroll")                                                                          \

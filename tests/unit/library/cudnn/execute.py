@@ -14,7 +14,7 @@ from gpusim.study.launch_time import launch_kernel
 
 
 def run_plan(plan: PlannedLayer, image, weights, bias=None):
-    """Return the output of a plan: its buffers are image, weights, output, bias."""
+    """Return the output of a plan: its first buffers are image, weights, output."""
     trace = plan.trace
     device = load_device(plan.options.target)
     memory = Memory.from_trace(trace)
@@ -23,7 +23,8 @@ def run_plan(plan: PlannedLayer, image, weights, bias=None):
     # NaN wherever the plan doesn't write.
     memory.write(2, 0, np.full(trace.buffers[2].size_bytes // 4, np.nan, np.float32).tobytes())
     if bias is not None:
-        memory.write(3, 0, bias.tobytes())
+        adds = [launch for launch in trace.launches if launch.kernel == "add_tensor_kernel_v3"]
+        memory.write(adds[0].arguments[0].ref, 0, bias.tobytes())
     addresses = AddressMap.from_trace(trace, device)
     for launch in trace.launches:
         kernel = launch_kernel(launch, trace)
