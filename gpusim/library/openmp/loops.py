@@ -16,7 +16,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gpusim.library.sparse.pattern import weights
+from gpusim.library.sparse.pattern import kept_per_row
 from gpusim.network.layers import Layer, LayerKind
 
 _FLOAT_BYTES = 4
@@ -125,8 +125,9 @@ def _dense_convolution(layer: Layer, lanes: int) -> LoopWork:
 
 
 def _sparse_convolution(layer: Layer, sparsity: float) -> LoopWork:
-    kept = np.count_nonzero(weights(layer, sparsity), axis=3).astype(np.float64)
-    n_kept, n_filled = kept.sum(axis=(1, 2)), (kept > 0).sum(axis=(1, 2)).astype(np.float64)
+    kept = kept_per_row(layer, sparsity)
+    n_kept = kept.sum(axis=(1, 2)).astype(np.float64)
+    n_filled = np.count_nonzero(kept, axis=(1, 2)).astype(np.float64)
     inputs = layer.in_channels // layer.groups
     n_pixels = layer.out_height * layer.out_width
     pieces: list[tuple[NDArray[np.float64] | float, _Cost]] = [
@@ -155,7 +156,7 @@ def _fully_connected(layer: Layer, form: Format, sparsity: float) -> LoopWork:
     terms: NDArray[np.float64] | float = inputs
     cost = _DOT
     if form is Format.CSR:
-        terms = np.count_nonzero(weights(layer, sparsity), axis=(1, 2, 3)).astype(np.float64)
+        terms = kept_per_row(layer, sparsity).sum(axis=(1, 2)).astype(np.float64)
         cost = _CSR_DOT
     return _uniform(
         layer,

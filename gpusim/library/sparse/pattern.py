@@ -18,7 +18,8 @@ from gpusim.errors import GpusimError, located
 from gpusim.network.layers import Layer
 
 SEED = 20181
-_CACHED = 8
+_CACHED = 4
+_CACHED_COUNTS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,30 @@ def _weights(
         values = np.sign(values) * scale
     values.flags.writeable = False
     return values
+
+
+def kept_per_row(layer: Layer, sparsity: float) -> NDArray[np.uint8]:
+    """Return how many weights of each row of each filter are not zero.
+
+    Returns
+    -------
+    ndarray of uint8
+        Shape (output channels, input channels per group, kernel height), read-only.
+    """
+    shape = (
+        layer.out_channels,
+        layer.in_channels // layer.groups,
+        layer.kernel_height,
+        layer.kernel_width,
+    )
+    return _kept_per_row(shape, layer.index, sparsity)
+
+
+@lru_cache(maxsize=_CACHED_COUNTS)
+def _kept_per_row(shape: tuple[int, ...], index: int, sparsity: float) -> NDArray[np.uint8]:
+    kept = np.count_nonzero(_weights(shape, index, sparsity, False), axis=3).astype(np.uint8)
+    kept.flags.writeable = False
+    return kept
 
 
 def csr_of(matrix: NDArray[np.float32]) -> Csr:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from gpusim.library.sparse.pattern import weights
+from gpusim.library.sparse.pattern import kept_per_row
 from gpusim.network.layers import Layer, LayerKind
 
 _FLOAT_BYTES = 4
@@ -95,7 +95,7 @@ def _dense_filter(layer: Layer, storage: Storage, pointer_bytes: int) -> int:
 
 
 def _csr_filters(layer: Layer, storage: Storage, sparsity: float, pointer_bytes: int) -> int:
-    kept = np.count_nonzero(weights(layer, sparsity), axis=(2, 3)).reshape(-1)
+    kept = kept_per_row(layer, sparsity).sum(axis=2).reshape(-1)
     per_filter = 3 * pointer_bytes + chunk_bytes(
         (layer.kernel_height + 1) * _INDEX_BYTES, pointer_bytes
     )
