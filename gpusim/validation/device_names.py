@@ -21,7 +21,6 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("mali-g610", r"mali-?g610"),
     ("jetson-tx2", r"jetson-? ?tx2|tegra x2|gp10b"),
     ("jetson-nano", r"jetson-? ?nano"),
-    ("jetson-tx1", r"jetson-? ?tx1"),
     ("adreno-530", r"adreno-? ?(\(tm\) )?530"),
     ("adreno-418", r"adreno-? ?(\(tm\) )?418"),
 )
