@@ -10,6 +10,7 @@ import typer
 from gpusim.errors import GpusimError
 
 COMMANDS: tuple[str, ...] = (
+    "calibrate",
     "capture",
     "compare",
     "count",

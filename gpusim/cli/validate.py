@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, print_table, progress
+from gpusim.cli.output import (
+    CsvOption,
+    EvidenceOption,
+    JsonOption,
+    print_csv,
+    print_json,
+    print_support,
+    print_table,
+    progress,
+)
 
 if TYPE_CHECKING:
     from gpusim.validation.errors import ErrorSummary
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from gpusim.validation.validate import Validation
 
 _COLUMNS = ("id", "template", "dtype", "measured_ms", "simulated_ms", "error", "bound", "reason")
+_INTERVAL_COLUMNS = ("predicted_low_ms", "predicted_high_ms", "interval_status")
 _N_WORST = 10
 
 
@@ -33,20 +43,27 @@ def validate_command(
     predict_only: bool = typer.Option(
         False, "--predict-only", help="Give predictions; measured values may be missing."
     ),
+    uncalibrated: bool = typer.Option(
+        False, "--uncalibrated", help="Put fitted figures back to before the fit."
+    ),
     workers: int = typer.Option(os.cpu_count() or 1, help="Processes."),
+    evidence: bool = EvidenceOption,
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
     """Compare predictions with measured times; nothing is fitted here."""
     with progress(f"validate on {device}") as update:
-        result = _validate(file, device, fidelity, predict_only, workers, update)
+        result = _validate(file, device, fidelity, predict_only, uncalibrated, workers, update)
     if as_json:
-        print_json(result.as_json())
+        print_json(result.as_json() | {"records": _rows(result, evidence)})
     elif as_csv:
-        rows = [row.as_json() for row in result.records]
-        print_csv(_COLUMNS, [tuple(row.get(name, "") for name in _COLUMNS) for row in rows])
+        rows = _rows(result, evidence)
+        columns = (*_COLUMNS, *_INTERVAL_COLUMNS)
+        print_csv(columns, [tuple(row.get(name, "") for name in columns) for row in rows])
     else:
         _print(result)
+        if evidence:
+            _print_evidence(result)
     for note in result.notes:
         typer.echo(f"gpusim: {file.name}: {note}", err=True)
     failed = [row for row in result.records if row.outcome.simulated_ms is None]
@@ -56,11 +73,49 @@ def validate_command(
         raise typer.Exit(2)
 
 
+def _rows(result: Validation, evidence: bool) -> list[dict[str, Any]]:
+    """Return the records' objects with their intervals and, if asked, what they rest on."""
+    from gpusim.device import load_device
+    from gpusim.validation.intervals import record_support
+    from gpusim.validation.nearest import calibration_set
+
+    calibration = calibration_set(load_device(result.device))
+    rows = []
+    for row in result.records:
+        time_ms = row.outcome.simulated_ms
+        support = record_support(row.template, row.dtype, time_ms, calibration, evidence=evidence)
+        if evidence:
+            support["fitted_and_assumed"] = list(row.outcome.weak_figures)
+        rows.append(row.as_json() | support)
+    return rows
+
+
+def _print_evidence(result: Validation) -> None:
+    support = [
+        {
+            "record": row["id"],
+            "kernels": [
+                {
+                    "template": row["template"],
+                    "interval_status": row["interval_status"],
+                    "nearest": row["nearest"],
+                }
+            ],
+        }
+        for row in _rows(result, evidence=True)
+        if "nearest" in row
+    ]
+    print_support(support, "record")
+    weak = sorted({path for row in result.records for path in row.outcome.weak_figures})
+    typer.echo(f"fitted or assumed: {', '.join(weak)}")
+
+
 def _validate(
     file: Path,
     device: str,
     fidelity: str,
     predict_only: bool,
+    uncalibrated: bool,
     workers: int,
     update: OnProgress,
 ) -> Validation:
@@ -80,6 +135,7 @@ def _validate(
             device,
             fidelity=fidelity,
             predict_only=predict_only,
+            uncalibrated=uncalibrated,
             workers=workers,
             on_progress=update,
         )
@@ -91,6 +147,7 @@ def _validate(
         device,
         fidelity=fidelity,
         predict_only=predict_only,
+        uncalibrated=uncalibrated,
         workers=workers,
         on_progress=update,
     )

@@ -27,6 +27,8 @@ class Task:
 
     traces: tuple[Trace, ...]
     timing: Timing = Timing.BACK_TO_BACK
+    extra_ps: int = 0
+    """On top of a repetition: what its measuring session costs more than others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Outcome:
 
 def predict_all(
     tasks: Sequence[Task],
-    device: str,
+    device: DeviceSpec | str,
     fidelity: str,
     *,
     workers: int,
@@ -84,10 +86,10 @@ def _report(on_progress: OnProgress | None, done: int, total: int) -> None:
         on_progress(done, total)
 
 
-def predict_task(task: Task, *, device: str, fidelity: str) -> Outcome:
+def predict_task(task: Task, *, device: DeviceSpec | str, fidelity: str) -> Outcome:
     """Return the prediction of one task; a failure is an outcome with its reason."""
     try:
-        spec = load_device(device)
+        spec = device if isinstance(device, DeviceSpec) else load_device(device)
         # Equal times: the first counts, so that the answer is reproducible.
         best = min(
             (_predict(trace, spec, task.timing, fidelity) for trace in task.traces),
@@ -100,7 +102,7 @@ def predict_task(task: Task, *, device: str, fidelity: str) -> Outcome:
         return Outcome(reason=f"internal error: {type(error).__name__}: {error}")
     result, roofline = best
     return Outcome(
-        simulated_ms=result.time_ps / _PS_PER_MS,
+        simulated_ms=(result.time_ps + task.extra_ps) / _PS_PER_MS,
         roofline_ms=roofline / _PS_PER_MS,
         bounds_ms={name: value / _PS_PER_MS for name, value in result.bounds_ps.items()},
         evidence=result.evidence,

@@ -21,6 +21,9 @@ _REPETITIONS = (3, 7)
 """Steady state per repetition = the difference of two runs by the repetitions between them, so
 that filling the queue and the last wake-up cancel out."""
 
+_FEW = 3
+"""Repetitions of a quick run."""
+
 
 class Timing(StrEnum):
     """How a measured time was taken."""
@@ -44,6 +47,8 @@ class Timed:
     """Kind of figure -> number used."""
     bounds_ps: dict[str, int] = field(default_factory=dict)
     """Bound -> time of one repetition's jobs if only that bound existed, summed over jobs."""
+    totals: dict[str, int] = field(default_factory=dict)
+    """Name of a total of work -> its value over one repetition, as of a timeline's jobs."""
     weak_figures: tuple[str, ...] = ()
     """Paths of the fitted and assumed figures used."""
 
@@ -86,8 +91,29 @@ def timed(
             name: int(values.sum()) // few
             for name, values in first.job_bounds_ps.items()
         },
+        totals={name: int(values.sum()) // few for name, values in first.job_totals.items()},
         weak_figures=first.fitted_and_assumed,
     )
+
+
+def quick_time_ps(
+    device: DeviceSpec,
+    works: Sequence[LaunchWork],
+    timing: Timing,
+    fidelity: str,
+    memo: TrafficMemo,
+) -> float:
+    """Return about the time of `timed` from a single short run, for fits.
+
+    The distance between the ends of the last two repetitions stands for the steady state. It
+    leaves out what only shows when a queue has filled up.
+    """
+    run = _run(device, works, _FEW, timing, fidelity, memo)
+    if timing in (Timing.EVENT, Timing.LATENCY):
+        return float(_last_event_ps(device, run, len(works), timing))
+    n_jobs = len(run.jobs) // _FEW
+    ends = run.jobs["end_ps"].astype("int64")
+    return float(int(ends[-n_jobs:].max()) - int(ends[-2 * n_jobs : -n_jobs].max()))
 
 
 def steady_state_ps(

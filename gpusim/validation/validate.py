@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpusim.device import load_device
 from gpusim.errors import GpusimError, TraceError, located
+from gpusim.validation.calibration_record import load_calibration
 from gpusim.validation.device_names import is_device
 from gpusim.validation.errors import ErrorSummary, summarise_errors
 from gpusim.validation.kernel_records import KernelRecord
 from gpusim.validation.measured_rows import RATE_UNITS, TIME_UNITS_MS, MeasuredRow
 from gpusim.validation.predict import OnProgress, Outcome, Task, predict_all
 from gpusim.validation.registry import Case, case_of
+from gpusim.validation.variant import load_variant
 
 _MAX_NAMES = 5
 
@@ -122,6 +123,7 @@ def validate(
     *,
     fidelity: str = "wave",
     predict_only: bool = False,
+    uncalibrated: bool = False,
     workers: int = 2,
     on_progress: OnProgress | None = None,
 ) -> Validation:
@@ -137,6 +139,8 @@ def validate(
         As `replay` takes it.
     predict_only : bool
         Leave the measured values out.
+    uncalibrated : bool
+        Fitted figures as they were before the fit, no session constants.
     workers : int
         Processes; the result does not depend on it.
     on_progress : callable, optional
@@ -147,9 +151,18 @@ def validate(
     DeviceError
         When the device model can't be loaded.
     """
-    load_device(device)
-    tasks = [Task(traces=(record.trace,)) for record in records]
-    outcomes = predict_all(tasks, device, fidelity, workers=workers, on_progress=on_progress)
+    spec = load_variant(device, uncalibrated=uncalibrated)
+    calibration = None if uncalibrated else load_calibration(spec)
+    tasks = [
+        Task(
+            traces=(record.trace,),
+            extra_ps=0
+            if calibration is None
+            else calibration.launch_ps(record.unix_time) * len(record.trace.launches),
+        )
+        for record in records
+    ]
+    outcomes = predict_all(tasks, spec, fidelity, workers=workers, on_progress=on_progress)
     return Validation(
         device=device,
         fidelity=fidelity,
@@ -174,6 +187,7 @@ def validate_rows(
     *,
     fidelity: str = "wave",
     predict_only: bool = False,
+    uncalibrated: bool = False,
     workers: int = 2,
     on_progress: OnProgress | None = None,
 ) -> Validation:
@@ -189,7 +203,7 @@ def validate_rows(
     TraceError
         When no row belongs to the device.
     """
-    spec = load_device(device)
+    spec = load_variant(device, uncalibrated=uncalibrated)
     ours = [row for row in rows if is_device(row.device, spec)]
     others = sorted({row.device for row in rows} - {row.device for row in ours})
     if not ours:
@@ -209,7 +223,7 @@ def validate_rows(
     outcomes = dict(
         zip(
             unique,
-            predict_all(tasks, device, fidelity, workers=workers, on_progress=on_progress),
+            predict_all(tasks, spec, fidelity, workers=workers, on_progress=on_progress),
             strict=True,
         )
     )
