@@ -38,9 +38,10 @@ _WHEEL = 1 << 13
     DIVERGED_BLOCKS,
     BLOCKS,
     WAITS,
-) = range(10)
+    LOOKUP_CYCLES,
+) = range(11)
 """Indices of the counts that `run_job` fills."""
-N_CORE_COUNTS = 10
+N_CORE_COUNTS = 11
 
 
 class Steps(NamedTuple):
@@ -104,6 +105,8 @@ class CoreFigures(NamedTuple):
     n_pipes: int
     bound_to_pipe: bool
     """Whether a unit stays on one pipe (warps) or takes any (Midgard threads)."""
+    issue_efficiency: float
+    """Share of the cycles in which a busy arithmetic pipe issues."""
     n_slots: int
     """Units a core holds."""
     max_groups: int
@@ -123,7 +126,8 @@ class CoreFigures(NamedTuple):
     bytes_per_cycle: float
     """Of L1 towards the pipe; limits the sectors of a warp's access."""
     lookup_lanes: int
-    """Lanes that L1 looks up together, 0 = the whole warp."""
+    """Lanes that L1 looks up together, beside the pipe that takes messages and serves local
+    memory; 0 = the pipe looks up the whole warp."""
     lookups_per_cycle: int
     lookup_line_bytes: int
     """What one lookup of a group of lanes covers."""
@@ -212,25 +216,36 @@ def _bank_cycles(
     offset: int,
     access_bytes: int,
     words: npt.NDArray[np.int64],
-    hits: npt.NDArray[np.int64],
+    same_bank: npt.NDArray[np.int64],
+    newest: npt.NDArray[np.int64],
 ) -> float:
-    """Return the cycles of an on-chip local access: the most words asked of one bank.
+    """Return the cycles of an on-chip local access: the most different words asked of one bank.
 
-    `addresses[first + lane * n_places]` is that of a lane.
+    `addresses[first + lane * n_places]` is that of a lane. `newest` holds -1 for every bank
+    before and after; `words` and `same_bank` have room for all words of a warp.
     """
-    words[:] = -1
-    hits[:] = 0
+    n_words = 0
     most = 1
     for lane in range(active.shape[1]):
         if not active[unit, lane]:
             continue
         word = (addresses[first + lane * n_places] + offset) >> 2
-        bank = word % figures.local_banks
-        if words[bank] != word:
-            words[bank] = word
-            hits[bank] += 1
-            most = max(most, hits[bank])
-    return float(most * max(1, access_bytes // 4))
+        for each in range(word, word + max(1, access_bytes // 4)):
+            bank = each % figures.local_banks
+            asked = 1
+            earlier = newest[bank]
+            while earlier >= 0 and words[earlier] != each:
+                earlier = same_bank[earlier]
+                asked += 1
+            if earlier < 0:
+                words[n_words] = each
+                same_bank[n_words] = newest[bank]
+                newest[bank] = n_words
+                n_words += 1
+                most = max(most, asked)
+    for i in range(n_words):
+        newest[words[i] % figures.local_banks] = -1
+    return float(most)
 
 
 @loop
@@ -395,6 +410,7 @@ def run_job(
     pipe_free = np.zeros((n_cores, figures.n_pipes), dtype=np.float64)
     class_free = np.zeros((n_cores, figures.n_pipes, 8), dtype=np.float64)
     load_store_free = np.zeros(n_cores, dtype=np.float64)
+    lookup_free = np.zeros(n_cores, dtype=np.float64)
     texture_free = np.zeros(n_cores, dtype=np.float64)
     create_free = np.zeros(n_cores, dtype=np.float64)
     task_next = np.zeros(n_cores, dtype=np.int64)
@@ -404,8 +420,12 @@ def run_job(
     next_unit = np.zeros(n_cores, dtype=np.int64)
     creator_waits = np.zeros(n_cores, dtype=np.bool_)
     lines = np.empty(2 * width + 2, dtype=np.int64)
-    words = np.empty(max(1, figures.local_banks), dtype=np.int64)
-    hits = np.empty(max(1, figures.local_banks), dtype=np.int64)
+    widest = 1
+    if len(steps.access_bytes) > 0:
+        widest = max(widest, steps.access_bytes.max() // 4)
+    words = np.empty(width * widest, dtype=np.int64)
+    same_bank = np.empty(width * widest, dtype=np.int64)
+    newest = np.full(figures.local_banks, -1, dtype=np.int64)
     next_group = 0
     dispatcher_free = 0.0
     total_steps = 0
@@ -598,7 +618,7 @@ def run_job(
             if kind > 0:
                 start = max(start, class_free[core, pipe, kind])
                 class_free[core, pipe, kind] = start + steps.unit_cycles[s]
-            pipe_free[core, pipe] = start + steps.issue_cycles[s]
+            pipe_free[core, pipe] = start + steps.issue_cycles[s] / figures.issue_efficiency
             counts[ISSUE_CYCLES] += steps.issue_cycles[s]
         onward = start + steps.latency[s]
         if steps.texture[s] > 0:
@@ -645,7 +665,8 @@ def run_job(
                             steps.offset[access],
                             steps.access_bytes[access],
                             words,
-                            hits,
+                            same_bank,
+                            newest,
                         ),
                     )
                     counts[LOCAL_CYCLES] += busy
@@ -677,7 +698,10 @@ def run_job(
                         shift,
                         steps.access_bytes[access],
                     )
-                    busy = max(busy, looked_up)
+                    load_store_free[core] = begin + busy
+                    counts[LOAD_STORE_CYCLES] += busy
+                    begin = max(begin, lookup_free[core])
+                    busy = looked_up
                 elif width > 1:
                     moved_cycles = n_sectors * figures.sector_bytes / figures.bytes_per_cycle
                     busy = max(busy, float(n_lines), moved_cycles)
@@ -689,9 +713,13 @@ def run_job(
                         busy += figures.restart_cycles
                     if not steps.is_store[access] or figures.blocks_on_access:
                         finished = max(finished, arrives)
-                counts[LOAD_STORE_CYCLES] += busy
-                load_store_free[core] = begin + busy
-                finished = max(finished, load_store_free[core])
+                if figures.lookup_lanes > 0:
+                    counts[LOOKUP_CYCLES] += busy
+                    lookup_free[core] = begin + busy
+                else:
+                    counts[LOAD_STORE_CYCLES] += busy
+                    load_store_free[core] = begin + busy
+                finished = max(finished, begin + busy)
             if figures.blocks_on_access:
                 onward = max(onward, finished)
             else:

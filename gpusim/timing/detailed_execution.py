@@ -138,10 +138,13 @@ class DetailedModel:
         segments = demand.segments.copy()
         for name in ("latency", "longest", "translation", "load_store", "l2"):
             segments[name] = 0.0
-        # Steps issue in every cycle that they can: what the board loses is not simulated here.
-        segments["arithmetic"] *= self._gpu.issue_efficiency
         groups = float(segments["n_groups"].sum())
-        cycles = float(sum(run.counts[core_run.LOAD_STORE_CYCLES] for run in runs))
+        counts = np.sum([run.counts for run in runs], axis=0)
+        # L1 and local memory may work side by side.
+        cycles = max(
+            float(counts[core_run.LOAD_STORE_CYCLES] + counts[core_run.LOCAL_CYCLES]),
+            float(counts[core_run.LOOKUP_CYCLES]),
+        )
         moved = (work.l2_read_bytes + work.l2_write_bytes) / self._gpu.l2_bytes_per_cycle
         if groups:
             segments["load_store"] = cycles / groups * self._gpu.cycle_ps

@@ -50,6 +50,7 @@ def read_detailed(device: DeviceSpec, evidence: Evidence, clock_khz: int) -> Det
             width=width,
             n_pipes=int(evidence(core.n_arithmetic_pipes)),
             bound_to_pipe=width > 1,
+            issue_efficiency=float(evidence(core.issue_efficiency)),
             n_slots=1,
             max_groups=int(evidence(core.max_work_groups)),
             whole_groups=False,
