@@ -111,6 +111,7 @@ class _Session:
     ) -> None:
         self._options = options
         self.at: tuple[int, int] | None = None
+        self._lost: str | None = None
         self._request = {
             "trace": None if trace is None else str(trace),
             "platform": options.platform,
@@ -155,7 +156,7 @@ class _Session:
                     reader.join(timeout=5)
             code = worker.wait()
         if code == 0:
-            return None
+            return self._lost
         last = next((text.strip() for text in reversed(errors) if text and text.strip()), "")
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"the process was lost: {how}" + (f", {last}" if code > 0 and last else "")
@@ -175,6 +176,8 @@ class _Session:
             total = int(line["experiments"])
         if "at" in line:
             self.at = (int(line["at"][0]), int(line["at"][1]))
+        if "lost" in line:
+            self._lost = str(line["lost"])
         if "done" in line:
             for row in line["rows"]:
                 self._add(row, line["state"], found)

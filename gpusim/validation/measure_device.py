@@ -26,6 +26,14 @@ _WRITES = (CommandKind.WRITE, CommandKind.UNMAP)
 OnLaunch = Callable[[int], None]
 
 
+class QueueLostError(Exception):
+    """A launch failed while it ran; what else is on the device may be gone with it."""
+
+    def __init__(self, launch: int, reason: str) -> None:
+        super().__init__(reason)
+        self.launch = launch
+
+
 @dataclass(slots=True)
 class Samples:
     """Times of a launch, or why there are none."""
@@ -117,18 +125,25 @@ class DeviceRun:
         skip : mapping
             Index of a launch that must not run -> why.
         on_launch : callable
-            Called before each launch of the first pass, which finishes after each one.
+            Called before a launch that is about to run, or to be waited for.
+
+        Raises
+        ------
+        QueueLostError
+            When a launch fails as it runs. Its context can't be trusted any more: skip the
+            launch and start again in a new process.
         """
         for index, reason in skip.items():
             if index in self.samples:
                 self.samples[index].reason = reason
         self._allocate()
-        self._pass(timed=False, alone=True, on_launch=on_launch)
+        # In the first pass each launch runs alone, so that one that fails is known.
+        self._pass(on_launch, timed=False, alone=True)
         alone = self._experiment.timing == LATENCY
         for _ in range(max(0, warmup - 1)):
-            self._pass(timed=False, alone=alone)
+            self._pass(on_launch, timed=False, alone=alone)
         for _ in range(repeat):
-            self._pass(timed=True, alone=alone)
+            self._pass(on_launch, timed=True, alone=alone)
         return self.samples
 
     def _allocate(self) -> None:
@@ -205,8 +220,7 @@ class DeviceRun:
         )
         return made
 
-    def _pass(self, *, timed: bool, alone: bool, on_launch: OnLaunch | None = None) -> None:
-        cl = self._cl
+    def _pass(self, on_launch: OnLaunch, *, timed: bool, alone: bool) -> None:
         steps: list[Command | Launch] = [*self._trace.commands, *self._trace.launches]
         steps.sort(key=lambda step: step.seq)
         events: list[tuple[int, Any]] = []
@@ -217,29 +231,30 @@ class DeviceRun:
             samples = self.samples[step.index]
             if samples.reason:
                 continue
-            if on_launch is not None:
+            if alone:
+                # A driver may run the kernel, and die of it, within the call.
                 on_launch(step.index)
             try:
                 event = self._launch(step)
-                if alone:
-                    event.wait()
-            except GpusimError as error:
-                samples.reason = str(error)
-                continue
-            except (cl.Error, AttributeError, TypeError, ValueError) as error:
+            except (GpusimError, self._cl.Error, AttributeError, TypeError, ValueError) as error:
                 samples.reason = one_line(error)
                 continue
             events.append((step.index, event))
-        self._finish(events)
+            if alone:
+                self._wait(step.index, event, on_launch)
+        for index, event in events:
+            self._wait(index, event, on_launch)
         if timed:
             self._note(events)
 
-    def _finish(self, events: list[tuple[int, Any]]) -> None:
+    def _wait(self, index: int, event: Any, on_launch: OnLaunch) -> None:
+        status = self._cl.command_execution_status.COMPLETE
         try:
-            self._queue.finish()
+            if event.command_execution_status != status:
+                on_launch(index)
+            event.wait()
         except self._cl.Error as error:
-            for index, _ in events:
-                self.samples[index].reason = self.samples[index].reason or one_line(error)
+            raise QueueLostError(index, one_line(error)) from None
 
     def _note(self, events: list[tuple[int, Any]]) -> None:
         latency = self._experiment.timing == LATENCY

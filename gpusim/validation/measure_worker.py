@@ -19,7 +19,14 @@ from gpusim.capture.replayer import Experiment, experiment_of_trace
 from gpusim.errors import GpusimError
 from gpusim.trace.records import Trace
 from gpusim.validation.measure_board import board_state
-from gpusim.validation.measure_device import DeviceRun, Samples, choose_device, describe, one_line
+from gpusim.validation.measure_device import (
+    DeviceRun,
+    QueueLostError,
+    Samples,
+    choose_device,
+    describe,
+    one_line,
+)
 
 Say = Callable[..., None]
 """Write one line of the keyword arguments."""
@@ -61,6 +68,10 @@ def _measure(request: Mapping[str, Any], say: Say) -> None:
                 mine,
                 partial(_say_at, say, number),
             )
+        except QueueLostError as error:
+            say(at=[number, error.launch])
+            say(lost=str(error))
+            return
         except Exception as error:
             # Whatever a driver does to one experiment must not take the others with it.
             reason = one_line(error)

@@ -26,7 +26,7 @@
     CALL(clSetKernelArg)                                                                         \
     CALL(clGetEventProfilingInfo)                                                                \
     CALL(clReleaseEvent)                                                                         \
-    CALL(clFinish)                                                                               \
+    CALL(clWaitForEvents)                                                                        \
     CALL(clEnqueueWriteBuffer)                                                                   \
     CALL(clEnqueueCopyBuffer)                                                                    \
     CALL(clEnqueueNDRangeKernel)

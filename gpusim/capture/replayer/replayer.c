@@ -73,12 +73,15 @@ struct experiment {
     struct step *steps;
 };
 
-/* Shared with the children: where one is, and what must not be tried again. */
+/*
+ * Shared with the children: where one is, and what must not be tried again. `cause` is the signal
+ * that killed a child, or the negative error of OpenCL that a launch ended with.
+ */
 struct progress {
-    int experiment, step;
+    int experiment, step, error;
     unsigned skipped;
     struct {
-        int experiment, step, signal;
+        int experiment, step, cause;
     } skip[64];
 };
 
@@ -88,6 +91,9 @@ static struct {
     const char *library, *name;
     FILE *out;
 } options;
+
+/* Exit code of a child whose queue is not to be trusted any more. */
+enum { QUEUE_LOST = 9 };
 
 static struct progress *progress;
 static cl_device_id device;
@@ -430,7 +436,19 @@ static void note(struct experiment *e, struct step *step) {
         step->times[step->n_times++] = end - begin;
 }
 
-static void pass(struct experiment *e, int first, int timed) {
+/* Wait for a launch; one that fails as it runs may have taken its context along. */
+static void wait_for(int number, struct step *step) {
+    progress->step = number;
+    alarm(options.seconds);
+    cl_int error = p_clWaitForEvents(1, &step->event);
+    if (error) {
+        progress->error = error;
+        fflush(options.out);
+        _exit(QUEUE_LOST);
+    }
+}
+
+static void pass(struct experiment *e, int alone, int timed) {
     for (uint32_t i = 0; i < e->n_steps; i++) {
         struct step *step = &e->steps[i];
         if (step->kind != STEP_LAUNCH) {
@@ -439,25 +457,18 @@ static void pass(struct experiment *e, int first, int timed) {
         }
         if (step->reason[0])
             continue;
-        if (first) {
-            progress->step = (int)i;
-            alarm(options.seconds);
-        }
+        /* A driver may run the kernel, and die of it, within the call. */
+        progress->step = alone ? (int)i : progress->step;
+        alarm(options.seconds);
         launch(e, step);
-        if (first || e->latency) {
-            cl_int error = p_clFinish(queue);
-            if (error)
-                fail(step, "clFinish", error);
-        }
+        if (alone && step->event)
+            wait_for((int)i, step);
     }
-    alarm(options.seconds);
-    cl_int error = p_clFinish(queue);
     for (uint32_t i = 0; i < e->n_steps; i++) {
         struct step *step = &e->steps[i];
         if (step->kind != STEP_LAUNCH || !step->event)
             continue;
-        if (error)
-            fail(step, "clFinish", error);
+        wait_for((int)i, step);
         if (timed && !step->reason[0])
             note(e, step);
         p_clReleaseEvent(step->event);
@@ -555,6 +566,15 @@ static void print_rows(struct experiment *e) {
     fflush(options.out);
 }
 
+static void explain(struct step *step, int cause) {
+    if (cause < 0)
+        fail(step, "the launch fails as it runs", cause);
+    else if (cause == SIGALRM)
+        snprintf(step->reason, sizeof step->reason, "no sign of life for %u s", options.seconds);
+    else
+        snprintf(step->reason, sizeof step->reason, "the process was killed by signal %d", cause);
+}
+
 static void run(struct experiment *e, int number) {
     progress->step = -1;
     alarm(options.seconds);
@@ -563,17 +583,14 @@ static void run(struct experiment *e, int number) {
             e->steps[i].times = room(options.repeat, sizeof(uint64_t));
     for (unsigned i = 0; i < progress->skipped; i++)
         if (progress->skip[i].experiment == number)
-            snprintf(e->steps[progress->skip[i].step].reason, sizeof e->steps[0].reason,
-                     progress->skip[i].signal == SIGALRM ? "no sign of life for %u s"
-                                                         : "the process was killed by signal %u",
-                     progress->skip[i].signal == SIGALRM ? options.seconds
-                                                         : (unsigned)progress->skip[i].signal);
+            explain(&e->steps[progress->skip[i].step], progress->skip[i].cause);
     create_objects(e);
+    /* In the first pass each launch runs alone, so that one that fails is known. */
     pass(e, 1, 0);
     for (unsigned i = 1; i < options.warmup; i++)
-        pass(e, 0, 0);
+        pass(e, (int)e->latency, 0);
     for (unsigned i = 0; i < options.repeat; i++)
-        pass(e, 0, 1);
+        pass(e, (int)e->latency, 1);
     alarm(0);
     print_rows(e);
     for (uint32_t i = 0; i < e->n_memory; i++)
@@ -609,10 +626,12 @@ static int supervise(struct experiment *experiments, uint32_t count) {
             perror("gpusim-measure");
             return 1;
         }
-        if (WIFEXITED(status))
+        int lost = WIFEXITED(status) && WEXITSTATUS(status) == QUEUE_LOST;
+        if (WIFEXITED(status) && !lost)
             return WEXITSTATUS(status) ? WEXITSTATUS(status) : result;
+        int cause = lost ? progress->error : WTERMSIG(status);
         if (progress->step < 0 || progress->skipped == 64) {
-            fprintf(stderr, "gpusim-measure: the driver fails (signal %d)\n", WTERMSIG(status));
+            fprintf(stderr, "gpusim-measure: the driver fails (%d)\n", cause);
             return 1;
         }
         for (unsigned i = 0; i < progress->skipped; i++)
@@ -623,7 +642,7 @@ static int supervise(struct experiment *experiments, uint32_t count) {
             }
         progress->skip[progress->skipped].experiment = progress->experiment;
         progress->skip[progress->skipped].step = progress->step;
-        progress->skip[progress->skipped++].signal = WTERMSIG(status);
+        progress->skip[progress->skipped++].cause = cause;
         result = 2;
     }
 }

@@ -62,7 +62,7 @@ def board(request, tmp_path_factory):
 
 def busy_trace():
     """Launches that work, fail, crash and hang; transfers of every kind; a part of a buffer."""
-    base = saxpy_trace(kernels=("saxpy", "missing", "crash", "saxpy", "hang", "saxpy"))
+    base = saxpy_trace(kernels=("saxpy", "missing", "crash", "saxpy", "hang", "saxpy", "poison"))
     launches = [replace(launch, seq=launch.index + 10) for launch in base.launches]
     launches[3] = replace(
         launches[3],
@@ -109,10 +109,10 @@ def test_a_trace_on_every_target(board, tmp_path):
     options = ("--library", str(library), "--timeout", "3", "--root", str(tmp_path))
     rows, err = run_program([*start, program], tmp_path / "m.csv", *options, code=2)
     assert [row.kernel for row in rows] == [
-        "saxpy", "missing", "crash", "saxpy", "hang", "saxpy",
+        "saxpy", "missing", "crash", "saxpy", "hang", "saxpy", "poison",
     ]  # fmt: skip
     # 1000 ns and 10 ns per work-item, says the stub.
-    assert [row.value for row in rows] == [11.24, None, None, 21.48, None, None]
+    assert [row.value for row in rows] == [11.24, None, None, 21.48, None, None, None]
     assert rows[0].device == 'Mali-"T860"'
     assert rows[0].params == {
         "launch": 0, "trace": "saxpy.gptrace", "timing": "event", "n_samples": 3,
@@ -125,7 +125,8 @@ def test_a_trace_on_every_target(board, tmp_path):
     assert reasons[2] == "the process was killed by signal 11"
     assert reasons[4] == "no sign of life for 3 s"
     assert reasons[5] == "a buffer or image cannot be created (OpenCL error -61)"
-    assert err.count("gpusim-measure: ") == 4
+    assert reasons[6] == "the launch fails as it runs (OpenCL error -5)"
+    assert err.count("gpusim-measure: ") == 5
 
 
 @pytest.mark.timeout(600)

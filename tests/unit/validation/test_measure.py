@@ -16,7 +16,7 @@ from gpusim.trace.writer import write_trace
 from gpusim.validation import measure as measure_module
 from gpusim.validation.measure import MeasureOptions, in_unit, measure, summary
 from gpusim.validation.measure_board import board_state
-from gpusim.validation.measure_device import DeviceRun, choose_device, moves_bytes
+from gpusim.validation.measure_device import DeviceRun, QueueLostError, choose_device, moves_bytes
 from gpusim.validation.measure_suite import plan_suite
 from gpusim.validation.measured_rows import COLUMNS, read_measured_rows
 from gpusim.validation.registry import case_of
@@ -104,6 +104,37 @@ def test_a_hanging_kernel_is_given_up(device, tmp_path):
     found = measure(trace, MeasureOptions(repeat=1, timeout_s=8))
     assert [row.value is None for row in found.rows] == [False, True]
     assert found.failures[0][1] == "no sign of life for 8 s"
+
+
+def test_a_launch_that_fails_as_it_runs_ends_the_process(device, monkeypatch):
+    import pyopencl as cl
+
+    one = DeviceRun(device, experiment_of_trace(saxpy_trace(kernels=("saxpy", "saxpy"))))
+
+    class Failing:
+        command_execution_status = -5
+
+        def wait(self):
+            raise cl.RuntimeError("WaitForEvents", -5)
+
+    launch = one._launch
+    monkeypatch.setattr(one, "_launch", lambda step: Failing() if step.index else launch(step))
+    with pytest.raises(QueueLostError) as caught:
+        one.run(1, 1, {}, lambda _: None)
+    assert caught.value.launch == 1
+    # The next process leaves it out and measures the others.
+    next_one = DeviceRun(device, experiment_of_trace(saxpy_trace(kernels=("saxpy", "saxpy"))))
+    samples = next_one.run(2, 1, {1: "lost"}, lambda _: None)
+    assert (len(samples[0].times_ns), samples[1].reason) == (2, "lost")
+
+
+def test_a_long_trace_is_not_taken_for_a_hang(device, tmp_path):
+    found = []
+    one = DeviceRun(device, experiment_of_trace(saxpy_trace(kernels=("saxpy",) * 3)))
+    one.run(2, 1, {}, found.append)
+    # Once per launch of the first pass at least, whether it waited or not.
+    assert found[:1] == [0]
+    assert set(found) == {0, 1, 2}
 
 
 def test_stored_contents_reach_the_kernel(device):

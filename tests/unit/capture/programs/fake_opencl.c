@@ -19,6 +19,7 @@ struct event {
 
 static int handle;
 static cl_ulong now = 1000;
+static int poisoned;
 
 static void *ok(cl_int *error) {
     if (error)
@@ -137,6 +138,7 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue q, cl_kernel k, cl_uint dim, cons
     if (!strcmp(kernel->name, "hang"))
         for (;;)
             pause();
+    poisoned |= !strcmp(kernel->name, "poison");
     event->queued = now;
     event->start = now + 5000;
     event->end = event->start + 1000 + 10 * global[0];
@@ -160,9 +162,10 @@ cl_int clReleaseEvent(cl_event e) {
     return CL_SUCCESS;
 }
 
-cl_int clFinish(cl_command_queue q) {
-    (void)q;
-    return CL_SUCCESS;
+/* As on real GPUs, nothing of a context works after a fault in it. */
+cl_int clWaitForEvents(cl_uint n, const cl_event *events) {
+    (void)n, (void)events;
+    return poisoned ? CL_OUT_OF_RESOURCES : CL_SUCCESS;
 }
 
 cl_int clEnqueueWriteBuffer(cl_command_queue q, cl_mem m, cl_bool blocking, size_t offset,
