@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gpusim.cli.limits import LimitOption
-from gpusim.cli.output import CsvOption, JsonOption, print_csv, print_json, print_table, progress
+from gpusim.cli.output import (
+    CsvOption,
+    EvidenceOption,
+    JsonOption,
+    print_csv,
+    print_json,
+    print_support,
+    print_table,
+    progress,
+)
 
 if TYPE_CHECKING:
     from gpusim.report import Report
+    from gpusim.study.time_interval import JudgedReplay
+
+_INTERVAL_KEYS = ("predicted_low_ms", "predicted_high_ms", "interval_status")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +54,7 @@ def replay_command(
         False, "--sass", help="Take instructions and registers of Jetson kernels from ptxas."
     ),
     limit: list[str] = LimitOption,
+    evidence: bool = EvidenceOption,
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
@@ -99,40 +112,68 @@ def replay_command(
     write_tables(reports[0], table)
     if plot:
         plot_replays(reports, plot, title=f"{trace.name}: jobs on the GPU")
+    judgements = _judge(reports, device)
     if as_json:
-        documents = [report.as_json() for report in reports]
+        documents = [judged.as_json(evidence=evidence) for judged in judgements]
         print_json(documents[0] if len(documents) == 1 else {"replays": documents})
     elif as_csv:
         rows = [
-            (report.device, *((report.fidelity,) if fidelity == "all" else ()), *row)
-            for report in reports
-            for row in launch_rows(report)
+            (
+                judged.report.device,
+                *((judged.report.fidelity,) if fidelity == "all" else ()),
+                *row,
+                *one.interval.as_json().values(),
+            )
+            for judged in judgements
+            for row, one in zip(launch_rows(judged.report), judged.launches, strict=True)
         ]
         which = ("device", "fidelity") if fidelity == "all" else ("device",)
-        print_csv((*which, *LAUNCH_COLUMNS), rows)
+        print_csv((*which, *LAUNCH_COLUMNS, *_INTERVAL_KEYS), rows)
     elif fidelity == "all":
         for name in dict.fromkeys(report.device for report in reports):
             print_fidelities([report for report in reports if report.device == name])
     else:
-        for report in reports:
-            print_report(report)
+        for judged in judgements:
+            print_report(judged.report, judged)
+            if evidence:
+                print_support(judged.support(), "launch")
+                typer.echo(f"fitted or assumed: {', '.join(judged.report.fitted_and_assumed)}")
         if len(reports) > 1:
             print_totals(reports)
     exit_on_failures(reports)
 
 
-def print_report(report: Report) -> None:
-    """Print the table per launch and what the result rests on."""
+def _judge(reports: list[Report], devices: list[str]) -> list[JudgedReplay]:
+    from gpusim.device import load_device
+    from gpusim.study.time_interval import judge_replay
+
+    specs = {spec.id: spec for spec in map(load_device, devices)}
+    return [judge_replay(report, specs[report.device]) for report in reports]
+
+
+def print_report(report: Report, judged: JudgedReplay | None = None) -> None:
+    """Print the table per launch, its intervals if given, and what the result rests on."""
     from gpusim.report import LAUNCH_COLUMNS, launch_rows
 
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (*row[:5], f"{row[5]:,}", f"{row[6]:,}", f"{row[7]:,}", f"{row[8]:.3f}", row[9])
         for row in launch_rows(report)
     ]
+    columns: tuple[str, ...] = LAUNCH_COLUMNS
+    total = ""
+    if judged is not None:
+        columns = (*LAUNCH_COLUMNS, "80 % interval", "based on")
+        intervals = [one.interval for one in judged.launches]
+        rows = [
+            (*row, one.words(), one.status.value) for row, one in zip(rows, intervals, strict=True)
+        ]
+        total = f" (80 % interval {judged.total.words()}, {judged.total.status})"
     title = f"{report.trace} on {report.device} ({report.fidelity})"
-    print_table(LAUNCH_COLUMNS, rows, title=title, right=">    >>>> ")
+    print_table(columns, rows, title=title, right=">    >>>> >")
     kinds = ", ".join(f"{number} {kind}" for kind, number in report.evidence.items() if number)
-    typer.echo(f"total {report.total_ms:.3f} ms, host and driver included; figures used: {kinds}")
+    typer.echo(
+        f"total {report.total_ms:.3f} ms{total}, host and driver included; figures used: {kinds}"
+    )
     typer.echo("")
 
 

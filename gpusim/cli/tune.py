@@ -169,10 +169,12 @@ def _print(tuned: list[TunedLaunch], device: str, fidelity: str, notes: list[str
                 f"{one.given_ps / 1e9:.3f}",
                 f"{one.best_ps / 1e9:.3f}",
                 one.skipped or f"{one.gain:.1%}",
+                f"{one.gain_low:.1%} to {one.gain_high:.1%}" if one.best else "",
             )
         )
-    columns = ("where", "kernel", "n", "global", "local", "best local", "ms", "best ms", "gain")
-    print_table(columns, rows, title=f"local sizes on {device} ({fidelity})", right="  >   >>>")
+    columns = ("where", "kernel", "n", "global", "local", "best local", "ms", "best ms", "gain",
+               "80 % interval")  # fmt: skip
+    print_table(columns, rows, title=f"local sizes on {device} ({fidelity})", right="  >   >>>>")
     before = sum(one.given_ps * one.times for one in tuned)
     after = sum(one.best_ps * one.times for one in tuned)
     if before:

@@ -7,6 +7,7 @@ plausible range; the times in closed form give the half-width. Figures err indep
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from gpusim.compiler.cache import content_key
@@ -66,6 +67,28 @@ def figure_spread(launch: Launch, trace: Trace, device: DeviceSpec, store: TimeS
 def work_spread(work: LaunchWork, device: DeviceSpec) -> float:
     """Return `figure_spread` of a launch that has been counted."""
     return math.sqrt(math.fsum(change**2 for change in figure_effects(work, device).values()))
+
+
+def bound_spread(bounds_ps: Mapping[str, int], time_ps: int, figures: Mapping[str, str]) -> float:
+    """Return about what `figure_spread` says, from the bounds of a launch that was simulated.
+
+    A figure moves its own bound in proportion, and the time as far as that bound fills it.
+
+    Parameters
+    ----------
+    bounds_ps : mapping
+        Bound -> time if only it existed.
+    time_ps : int
+    figures : mapping
+        Path of every figure read -> its kind of evidence.
+    """
+    effects = []
+    for path, (bound, factor) in RANGES.items():
+        if figures.get(path) == Kind.ASSUMED.value and time_ps:
+            share = min(bounds_ps.get(bound, 0) / time_ps, 1.0) if bound else 1.0
+            if share >= _NEAR:
+                effects.append(share * math.log(factor))
+    return math.sqrt(math.fsum(effect**2 for effect in effects))
 
 
 def figure_effects(work: LaunchWork, device: DeviceSpec) -> dict[str, float]:

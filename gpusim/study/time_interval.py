@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpusim.device.spec import DeviceSpec
 from gpusim.library.plan import Phase, PlannedLayer
 from gpusim.network.layers import Layer, LayerKind
-from gpusim.study.figure_spread import figure_spread
+from gpusim.study.figure_spread import bound_spread, figure_spread
 from gpusim.study.launch_time import TimedLaunch
 from gpusim.study.time_store import TimeStore
 from gpusim.trace.records import Launch, Trace
@@ -24,6 +24,7 @@ from gpusim.validation.intervals import (
     Spread,
     Status,
     spread_of,
+    template_correlation,
     total_interval,
 )
 from gpusim.validation.nearest import (
@@ -33,6 +34,9 @@ from gpusim.validation.nearest import (
     calibration_set,
     launch_features,
 )
+
+if TYPE_CHECKING:
+    from gpusim.report import Report
 
 _PS_PER_MS = 10**9
 _PS_PER_US = 10**6
@@ -50,12 +54,17 @@ class Judged:
     nearest: tuple[Neighbour, ...] = ()
     """The measured kernels nearest to it; empty where nothing was measured on the device."""
 
+    @property
+    def interval(self) -> Interval:
+        """80 % interval of its time."""
+        return self.part.spread.of(self.part.time_ms)
+
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--evidence`` prints."""
         return {
             "template": self.subject.template,
             "predicted_ms": self.part.time_ms,
-            **self.part.spread.of(self.part.time_ms).as_json(),
+            **self.interval.as_json(),
             "nearest": [near.as_json() for near in self.nearest],
         }
 
@@ -95,6 +104,84 @@ def judge_launch(
         part=Part(template=subject.template, time_ms=time_ms, spread=spread),
         nearest=calibration.nearest(subject) if calibration else (),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedReplay:
+    """A replay with the intervals of its times."""
+
+    report: Report
+    launches: tuple[Judged, ...]
+    """In the order of the report's."""
+    total: Interval
+    """Of the report's total."""
+
+    def as_json(self, *, evidence: bool = False) -> dict[str, Any]:
+        """Return the object that ``gpusim replay --json`` prints."""
+        document = self.report.as_json()
+        for launch, one in zip(document["launches"], self.launches, strict=True):
+            launch.update(one.interval.as_json())
+        document.update(self.total.as_json())
+        if evidence:
+            document["support"] = self.support()
+        return document
+
+    def support(self) -> list[dict[str, Any]]:
+        """Return per launch the measured kernels that are nearest to it."""
+        return [
+            {"launch": row.index, "kernels": [one.as_json()]}
+            for row, one in zip(self.report.launches, self.launches, strict=True)
+        ]
+
+
+def judge_replay(report: Report, device: DeviceSpec) -> JudgedReplay:
+    """Return a replay with the intervals of its launches and of its total.
+
+    The launches are no longer at hand, so what assumed figures do comes from the bounds of their
+    jobs instead of simulating them again.
+
+    Parameters
+    ----------
+    report : Report
+    device : DeviceSpec
+        It was replayed on.
+    """
+    calibration = calibration_set(device)
+    found = []
+    for number, row in enumerate(report.launches):
+        mine = report.timeline.jobs["launch"] == number
+        totals = {
+            name: int(values[mine].sum()) for name, values in report.timeline.job_totals.items()
+        }
+        subject = Subject(
+            template=row.kernel,
+            features=launch_features(
+                predicted_us=row.predicted_ps / _PS_PER_US,
+                work_items=totals["work_items"],
+                arithmetic=totals["arithmetic_instructions"],
+                dram_bytes=totals["dram_read_bytes"] + totals["dram_write_bytes"],
+            ),
+        )
+        spread = spread_of(calibration, subject)
+        if spread.status is not Status.INSIDE:
+            bounds = {
+                name: int(values[mine].sum())
+                for name, values in report.timeline.job_bounds_ps.items()
+            }
+            figures = report.timeline.figures
+            spread = spread.widened(bound_spread(bounds, row.predicted_ps, figures))
+        time_ms = row.predicted_ps / _PS_PER_MS
+        found.append(
+            Judged(
+                subject=subject,
+                part=Part(template=row.kernel, time_ms=time_ms, spread=spread),
+                nearest=calibration.nearest(subject) if calibration else (),
+            )
+        )
+    total = sum_interval(
+        [one.part for one in found], report.total_ms, template_correlation(calibration)
+    )
+    return JudgedReplay(report=report, launches=tuple(found), total=total)
 
 
 def judge_layer(

@@ -18,6 +18,8 @@ from gpusim.errors import GpusimError
 from gpusim.study.launch_time import TimedLaunch, launch_kernel, launch_key, time_launch
 from gpusim.study.time_store import TimeStore, shared_store
 from gpusim.trace.records import ArgumentKind, Launch, Size3, Trace
+from gpusim.validation.intervals import Status, gain_interval
+from gpusim.validation.nearest import calibration_set
 
 _LIMITS = (64, 32, 32)
 """Largest extent tried in x, y and z."""
@@ -52,6 +54,11 @@ class TunedLaunch:
     """Candidates that were simulated."""
     skipped: str = ""
     """Why its local size must not change."""
+    gain_low: float = 0.0
+    """Lower end of the 80 % interval of `gain`; negative = it may be slower."""
+    gain_high: float = 0.0
+    interval_status: Status = Status.UNCALIBRATED
+    """What the interval of the gain rests on."""
 
     @property
     def gain(self) -> float:
@@ -130,6 +137,8 @@ def _tune(
             tried += 1
             if duration < best_ps:
                 best, best_ps = local, duration
+    gain = 1 - best_ps / base.duration_ps if base.duration_ps else 0.0
+    low, high, status = gain_interval(gain, calibration_set(device), launch.kernel)
     return TunedLaunch(
         kernel=launch.kernel,
         label=target.label,
@@ -142,6 +151,9 @@ def _tune(
         best_ps=best_ps,
         tried=tried,
         skipped=skipped,
+        gain_low=low,
+        gain_high=high,
+        interval_status=status,
     )
 
 

@@ -20,7 +20,8 @@ from gpusim.study.tune import TunedLaunch
 
 _COLUMNS = (
     "kernel", "where", "launches", "global", "local_given", "local_resolved", "local_best",
-    "given_ms", "best_ms", "gain", "candidates", "fixed_because",
+    "given_ms", "best_ms", "gain", "gain_low", "gain_high", "interval_status", "candidates",
+    "fixed_because",
 )  # fmt: skip
 _PS_PER_MS = 10**9
 _NATIVE = "gemm_mm_floating_point"
@@ -53,6 +54,9 @@ def row_of(one: TunedLaunch) -> dict[str, object]:
         "given_ms": one.given_ps / _PS_PER_MS,
         "best_ms": one.best_ps / _PS_PER_MS,
         "gain": one.gain,
+        "gain_low": one.gain_low,
+        "gain_high": one.gain_high,
+        "interval_status": one.interval_status.value,
         "candidates": one.tried,
         "fixed_because": one.skipped,
     }

@@ -353,6 +353,29 @@ def _pair_width(differences: Sequence[float]) -> float:
     return _quantile(values, np.ones(len(values)))
 
 
+def record_support(
+    template: str,
+    dtype: str,
+    simulated_ms: float | None,
+    calibration: CalibrationSet | None,
+    *,
+    evidence: bool = False,
+) -> dict[str, Any]:
+    """Return the keys that a predicted record carries: its interval, and what it rests on.
+
+    Empty for a record without a prediction. With `evidence`, its nearest measured kernels: for
+    a record of the calibration file that is the record itself.
+    """
+    if simulated_ms is None:
+        return {}
+    subject = Subject(template=template, dtype=dtype, features={"predicted_us": simulated_ms * 1e3})
+    keys = spread_of(calibration, subject).of(simulated_ms).as_json()
+    if evidence:
+        nearest = () if calibration is None else calibration.nearest(subject)
+        keys["nearest"] = [near.as_json() for near in nearest]
+    return keys
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """How many held-out records lay within their intervals."""
