@@ -25,8 +25,8 @@ from gpusim.validation.measure_device import (
     Samples,
     choose_device,
     describe,
-    one_line,
 )
+from gpusim.validation.measure_objects import one_line
 
 Say = Callable[..., None]
 """Write one line of the keyword arguments."""

@@ -16,7 +16,8 @@ from gpusim.trace.writer import write_trace
 from gpusim.validation import measure as measure_module
 from gpusim.validation.measure import MeasureOptions, in_unit, measure, summary
 from gpusim.validation.measure_board import board_state
-from gpusim.validation.measure_device import DeviceRun, QueueLostError, choose_device, moves_bytes
+from gpusim.validation.measure_device import DeviceRun, QueueLostError, choose_device
+from gpusim.validation.measure_objects import moves_bytes
 from gpusim.validation.measure_suite import plan_suite
 from gpusim.validation.measured_rows import COLUMNS, read_measured_rows
 from gpusim.validation.registry import case_of
@@ -165,14 +166,14 @@ def test_stored_contents_reach_the_kernel(device):
     samples = one.run(1, 1, {}, lambda _: None)
     assert not samples[0].reason
     result = np.empty(1024, np.float32)
-    one._cl.enqueue_copy(one._queue, result, one._object(1))
+    one._cl.enqueue_copy(one.objects.queue, result, one.objects.memory(1))
     expected = np.full(1024, 7, np.float32)
     expected[0] = 0
     source = np.frombuffer(data, np.float32).copy()
     source[2:4] = 7
     np.testing.assert_array_equal(result, expected + source)
     part = np.empty(512, np.float32)
-    one._cl.enqueue_copy(one._queue, part, one._object(2))
+    one._cl.enqueue_copy(one.objects.queue, part, one.objects.memory(2))
     np.testing.assert_array_equal(part, source[512:])
 
 
@@ -202,7 +203,7 @@ def test_images_and_samplers_are_created(device):
     samples = one.run(1, 1, {}, lambda _: None)
     assert not samples[0].reason
     result = np.empty(16, np.float32)
-    one._cl.enqueue_copy(one._queue, result, one._object(1))
+    one._cl.enqueue_copy(one.objects.queue, result, one.objects.memory(1))
     np.testing.assert_array_equal(result, pixels[16:])
 
 
