@@ -12,6 +12,8 @@ from gpusim.network.layers import LayerKind, Network
 from gpusim.network.tables import load_network
 from gpusim.study.compression import Compressed, Technique, compress
 from gpusim.study.cpu_predict import run_network
+from gpusim.study.launch_time import TimedLaunch
+from gpusim.study.layer_time import time_queue
 from gpusim.study.predict import LAYOUTS, LayerPredictor
 from gpusim.study.time_store import TimeStore, shared_store
 
@@ -92,10 +94,10 @@ def on_gpu(
     fidelity: str = "analytic",
     store: TimeStore | None = None,
 ) -> float:
-    """Return the GPU time of a plain network, ms: the sum over its layers.
+    """Return the time of one inference of a plain network, ms: all layers in one queue.
 
-    A depthwise layer under a library that makes one product per group is timed for one group and
-    counted as often as it has groups: a thousand equal launches take a thousand times as long.
+    A depthwise layer under CLBlast is one product per group, thousands in all. One group is
+    planned and timed, and its launches are queued once per group.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def on_gpu(
         clock_khz=None,
         store=store or shared_store(),
     )
-    total = 0
+    launches: list[TimedLaunch] = []
     for layer in network.layers:
         times = 1
         one = layer
@@ -127,8 +129,8 @@ def on_gpu(
                 out_channels=layer.out_channels // times,
             )
         prediction, _ = predictor.layer(one)
-        total += times * prediction.run_ps
-    return total / _PS_PER_MS
+        launches += [*prediction.launches] * times
+    return time_queue(launches, spec).total_ps / _PS_PER_MS
 
 
 def pareto(points: Sequence[StackPoint]) -> tuple[StackPoint, ...]:

@@ -116,7 +116,9 @@ def kept_per_row(layer: Layer, sparsity: float) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=_CACHED_COUNTS)
 def _kept_per_row(shape: tuple[int, ...], index: int, sparsity: float) -> NDArray[np.uint8]:
-    kept = np.count_nonzero(_weights(shape, index, sparsity, False), axis=3).astype(np.uint8)
+    kept: NDArray[np.uint8] = np.count_nonzero(
+        _weights(shape, index, sparsity, False), axis=3
+    ).astype(np.uint8)
     kept.flags.writeable = False
     return kept
 
