@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports fuzz bench accuracy wheel clean help
+.PHONY: demo test check lint types imports fuzz bench accuracy papers wheel clean help
 
 help:
 	@echo "make demo    make .venv, install, replay a shipped trace on two devices  (< 1 min after install)"
 	@echo "make test    lint, types, import rules and the whole test suite          (minutes)"
 	@echo "make bench   benchmarks of the hot paths (ratios measured in one run)"
 	@echo "make accuracy  run the measured files beside the checkout, rewrite docs/accuracy.md"
+	@echo "make papers  every figure and table of the three papers: analysis/README.md  (20 min cold)"
 	@echo "make fuzz    a long run of the mutation tests"
 	@echo "make wheel   build dist/gpusim-*.whl and run 'gpusim demo' from it alone"
 
@@ -48,6 +49,9 @@ bench: $(VENV)/.installed-dev
 
 accuracy: $(VENV)/.installed-dev
 	$(BIN)/python analysis/accuracy.py
+
+papers: $(VENV)/.installed-dev
+	$(BIN)/python analysis/gallery.py
 
 fuzz: $(VENV)/.installed-dev
 	GPUSIM_FUZZ=1 $(BIN)/pytest tests/property --timeout 7200

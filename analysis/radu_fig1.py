@@ -1,4 +1,4 @@
-"""RADU Fig. 1: slowdown of ResNet-50's layers on Mali-G72 under ACL GEMM, by channels taken away."""
+"""RADU Fig. 1: slowdown of ResNet-50's layers under ACL GEMM on Mali-G72, by channels cut."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import drawing
 
 NOTE = """
 The paper states the largest slowdown in its first figure, at most 2x within 64 channels. Ours is
-larger, on the layers that ACL computes with its reshaped product: that kernel leaves the local size
-to the driver, and the rule we have for the driver (a power of two that divides the NDRange) gives
-groups of one or two columns when a count divides badly. Such a group fills one or two of four lanes,
-which the models charge in full. The measured chip loses less, so either its driver chooses
-better, or half-empty quads cost less than an idle lane each.
+larger, on the layers that ACL computes with its reshaped product: that kernel leaves the local
+size to the driver, and the rule we have for the driver (a power of two that divides the NDRange)
+gives groups of one or two columns when a count divides badly. Such a group fills one or two of
+four lanes, which the models charge in full. The measured chip loses less, so either its driver
+chooses better, or half-empty quads cost less than an idle lane each.
 """
 
 

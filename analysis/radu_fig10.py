@@ -9,9 +9,9 @@ import channel_times
 import drawing
 
 NOTE = """
-Published is 0.2x for the worst layer with one channel less. Here an odd count costs up to four times as
-much: the driver's rule gives a group of one channel, so one lane of a quad's four works, and
-four is the bound. The board's fifth may be cache lines that the groups no longer share.
+Published is 0.2x for the worst layer with one channel less. Here an odd count costs up to four
+times as much: the driver's rule gives a group of one channel, so one lane of a quad's four works,
+and four is the bound. The board's fifth may be cache lines that the groups no longer share.
 """
 
 

@@ -9,8 +9,8 @@ import channel_times
 import drawing
 
 NOTE = """
-No value of this figure is stated in the text; direction and shape are compared. The pattern is that of
-Fig. 10: even distances that leave a multiple of four are free, odd counts are not.
+No value of this figure is stated in the text; direction and shape are compared. The pattern is
+that of Fig. 10: even distances that leave a multiple of four are free, odd counts are not.
 """
 
 

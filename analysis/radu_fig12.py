@@ -9,10 +9,10 @@ import channel_times
 import drawing
 
 NOTE = """
-The paper does not name the layer, and its text mixes two up. Drawn is layer 14; the levels are the
-largest power of two, up to four, that divides the count: full quads, half quads, one lane of four.
-Two of the three levels are close together in the model, because a half-full quad still
-uses most of a cache line; how far apart they are on the board is not stated.
+The paper does not name the layer, and its text mixes two up. Drawn is layer 14; the levels are
+the largest power of two, up to four, that divides the count: full quads, half quads, one lane of
+four. Two of the three levels are close together in the model, because a half-full quad still uses
+most of a cache line; how far apart they are on the board is not stated.
 """
 
 

@@ -9,9 +9,9 @@ import channel_times
 import drawing
 
 NOTE = """
-Published is up to 5x. A layer of which one channel is left gains a little more here than there: the
-model of an idle, warm GPU has no floor below a launch except the job's fixed costs. No layer gets
-slower within three channels, as the paper says; see Fig. 1 for what happens farther away.
+Published is up to 5x. A layer of which one channel is left gains a little more here than there:
+the model of an idle, warm GPU has no floor below a launch except the job's fixed costs. No layer
+gets slower within three channels, as the paper says; see Fig. 1 for what happens farther away.
 """
 
 

@@ -10,9 +10,9 @@ import drawing
 
 NOTE = """
 The paper reports the same patterns on the Odroid's T628. With ACL's rules for Midgard the pattern
-can't come from the same cause: v19.02 gives that GPU another product (both matrices
-interleaved) with no local size of its own, so nothing splits by fours. What repeats on the T628 in our
-model is the group of four channels; the second staircase does not.
+can't come from the same cause: v19.02 gives that GPU another product (both matrices interleaved)
+with no local size of its own, so nothing splits by fours. What repeats on the T628 in our model
+is the group of four channels; the second staircase does not.
 """
 COUNTS = range(76, 129)
 

@@ -9,9 +9,9 @@ import channel_times
 import drawing
 
 NOTE = """
-The paper stresses the large gap between near counts. Here it follows from the driver's local size:
-no size is passed, and a number of columns of work-items that is odd, even, or a multiple of four gets groups of
-one, two or four columns. Which levels the paper's points have is not stated.
+The paper stresses the large gap between near counts. Here it follows from the driver's local
+size: no size is passed, and a number of columns of work-items that is odd, even, or a multiple of
+four gets groups of one, two or four columns. Which levels the paper's points have is not stated.
 """
 
 

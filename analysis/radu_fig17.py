@@ -9,7 +9,8 @@ import channel_times
 import drawing
 
 NOTE = """
-No value of this figure is stated by itself; the 5x of the text is the bound for all three networks.
+No value of this figure is stated by itself; the 5x of the text is the bound for all three
+networks.
 """
 
 

@@ -12,9 +12,9 @@ from gpusim.report import Report
 from gpusim.resources import traces_dir
 
 NOTE = """
-The text states the direction of each count, not its height; the instructions follow from Tables III and
-IV. Jobs, register writes and interrupts are those of the modelled job manager and driver. All rise; the
-run time rises least, as a remainder job costs little in the model of a warm GPU.
+The text states the direction of each count, not its height; the instructions follow from Tables
+III and IV. Jobs, register writes and interrupts are those of the modelled job manager and driver.
+All rise; the run time rises least, as a remainder job costs little in the model of a warm GPU.
 """
 COUNTS = {
     "jobs": "JS1_JOBS",

@@ -9,10 +9,11 @@ import channel_times
 import drawing
 
 NOTE = """
-TVM has tuned configurations for the networks' own shapes; a pruned count runs the fallback rule, which
-mimics the most similar tuned layer. Counts with few divisors leave no tile within its limits and
-become many times slower, here as there. Which log of configurations the paper used is not stated: a log
-beside the checkout is used if there is one, else the few built-in ones, and levels depend on it.
+TVM has tuned configurations for the networks' own shapes; a pruned count runs the fallback rule,
+which mimics the most similar tuned layer. Counts with few divisors leave no tile within its
+limits and become many times slower, here as there. Which log of configurations the paper used is
+not stated: a log beside the checkout is used if there is one, else the few built-in ones, and
+levels depend on it.
 """
 DISTANCES = channel_times.DISTANCES[:7]
 """Up to 64: TVM compiles each shape anew, and so does the simulator; the rest takes minutes."""

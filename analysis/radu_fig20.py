@@ -10,9 +10,9 @@ import channel_times
 import drawing
 
 NOTE = """
-The paper sees levels like those of a matrix product, with outliers like those of direct convolution. So
-do we: counts with enough small divisors lie on levels, primes and twice primes far above them. The
-figure's times are not stated in the text, so only the shape is compared.
+The paper sees levels like those of a matrix product, with outliers like those of direct
+convolution. So do we: counts with enough small divisors lie on levels, primes and twice primes
+far above them. The figure's times are not stated in the text, so only the shape is compared.
 """
 OUTLIER = 3.0
 """Times the median from which a point is called an outlier here."""

@@ -11,10 +11,11 @@ import drawing
 from gpusim.study.stairs import find_stairs
 
 NOTE = """
-Both staircases and their groups of four are there, and for the paper's reason: the product's work-items
-cover four channels, and when the columns of work-items don't divide by four the driver makes a second
-job of the rest. Published are 14 and 23 ms, drawn as crosses; whether these are per run is not
-stated. The gap between the staircases is far smaller here than there: see radu_remainder_causes.
+Both staircases and their groups of four are there, and for the paper's reason: the product's
+work-items cover four channels, and when the columns of work-items don't divide by four the driver
+makes a second job of the rest. Published are 14 and 23 ms, drawn as crosses; whether these are
+per run is not stated. The gap between the staircases is far smaller here than there: see
+radu_remainder_causes.
 """
 PAPER_MS = {92: 23.0, 93: 14.0, 94: 14.0, 95: 14.0, 96: 14.0, 97: 23.0}
 
