@@ -10,6 +10,7 @@ import numpy as np
 
 from gpusim.library.plan import Phase
 from gpusim.trace.records import (
+    PLANNED,
     Argument,
     ArgumentKind,
     Buffer,
@@ -102,7 +103,7 @@ class PlannedTrace:
         """Return what was collected."""
         return Trace(
             name=self._name,
-            manifest={"format": "planned launches"},
+            manifest={"format": PLANNED},
             programs=self._programs,
             kernels=self._kernels,
             buffers=self._buffers,

@@ -20,6 +20,8 @@ class BoundArgument:
     """What an image argument refers to."""
     sampler: Sampler | None = None
     """What a sampler argument refers to."""
+    index_content: bytes | None = None
+    """Of a buffer of a planned trace that holds indices: its contents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from gpusim.lower.addresses import AddressMap, image_bytes
 from gpusim.lower.job import BoundArgument, Job
 from gpusim.lower.local_size import resolve_local_size
 from gpusim.lower.regions import split_regions
-from gpusim.trace.records import Argument, ArgumentKind, Launch, Size3, Trace
+from gpusim.trace.records import PLANNED, Argument, ArgumentKind, Buffer, Launch, Size3, Trace
 
 JOB_SPLITS = ("uniform_and_remainder", "none")
 """``uniform_and_remainder``: every region is a job of its own (Mali). ``none``: one job holds all
@@ -147,5 +147,19 @@ def _bind(
             )
         )
     return BoundArgument(
-        argument=argument, address=addresses.buffers[buffer.id], size_bytes=buffer.size_bytes
+        argument=argument,
+        address=addresses.buffers[buffer.id],
+        size_bytes=buffer.size_bytes,
+        index_content=_index_content(buffer, trace),
     )
+
+
+def _index_content(buffer: Buffer, trace: Trace) -> bytes | None:
+    """Return what a plan stored of a buffer: it stores what reaches addresses, and that stays.
+
+    A captured program may have written the buffer since.
+    """
+    is_planned = trace.manifest.get("format") == PLANNED
+    if not is_planned or buffer.content is None or buffer.size_bytes % 4:
+        return None
+    return trace.read_blob(buffer.content)

@@ -193,6 +193,7 @@ def alone(launch: Launch, trace: Trace) -> Trace:
     )
     return Trace(
         name=trace.name,
+        manifest=trace.manifest,
         programs={launch.program: trace.programs[launch.program]},
         buffers=buffers,
         images=trace.images,

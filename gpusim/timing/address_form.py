@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gpusim.compiler.affine import AddressDescriptor, affine_addresses
 from gpusim.compiler.kernel_ir import BLOCK, KernelIR
@@ -27,6 +29,7 @@ from gpusim.timing.work_item_ids import LOCAL_BASE
 
 _HIGHEST = 1 << 62
 _VARIABLE_STRIDE = 1 << 24
+_INDEX_BITS = 32
 _BUILTIN = re.compile(r"_Z\d+get_(\w+?)[jv]$")
 _INTRINSIC = re.compile(r"(?:llvm|gpusim)\.(\w+)\.i(\d+)$")
 _CASTS = ("sext", "zext", "trunc", "freeze", "bitcast", "addrspacecast", "ptrtoint", "inttoptr")
@@ -43,7 +46,7 @@ class Access:
     is_load: bool
     is_store: bool
     form: Form | None
-    """None where the address depends on loaded data."""
+    """None where the address depends on loaded data whose contents are not known."""
 
 
 def access_forms(
@@ -56,6 +59,7 @@ def access_forms(
     trips: Mapping[int, float],
     address_spaces: tuple[int, ...],
     images: JobImages = NO_IMAGES,
+    contents: Mapping[int, npt.NDArray[np.int32]] = MappingProxyType({}),
 ) -> list[Access]:
     """Return the accesses of a kernel to the given address spaces, in program order.
 
@@ -76,8 +80,10 @@ def access_forms(
         SPIR numbers.
     images : JobImages
         Of the job; their texels are accessed like global memory.
+    contents : mapping
+        Address of a buffer of indices -> its 32-bit words.
     """
-    solver = _Solver(kernel, view, ids, sizes, parameters, trips)
+    solver = _Solver(kernel, view, ids, sizes, parameters, trips, contents)
     descriptors = affine_addresses(kernel)
     accesses = []
     texels = TexelAddress(view, images, solver.plain_operand)
@@ -125,8 +131,10 @@ class _Solver:
         sizes: Mapping[str, int],
         parameters: Mapping[int, int],
         trips: Mapping[int, float],
+        contents: Mapping[int, npt.NDArray[np.int32]],
     ) -> None:
         self.view = view
+        self._contents = contents
         self._kernel = kernel
         self._named = dict(ids) | {name: np.int64(v) for name, v in sizes.items()}
         self._parameters = parameters
@@ -284,7 +292,9 @@ class _Solver:
             return self._address(index)
         if name == "select":
             return self._select(index)
-        if name in ("load", "atomicrmw", "cmpxchg"):
+        if name == "load":
+            return self._loaded(index)
+        if name in ("atomicrmw", "cmpxchg"):
             return None
         if len(self.view.operands[index]) != 2:
             return None
@@ -292,6 +302,36 @@ class _Solver:
         if a is None or b is None:
             return None
         return self._binary(index, name, a, b)
+
+    def _loaded(self, index: int) -> Form | None:
+        """Return an index that is loaded from known contents.
+
+        Along a loop it moves by its mean step over the first half of the iterations, as entries
+        of a sorted list do; None where the contents are not known.
+        """
+        place = self.operand(index, 0) if self._contents else None
+        kind = self.view.type_of(index)
+        if place is None or kind.bits != _INDEX_BITS or any(key < 0 for key in place.strides):
+            return None
+        lowest = int(np.min(place.base))
+        for address, words in self._contents.items():
+            if address <= lowest < address + words.nbytes:
+                break
+        else:
+            return None
+        first = self._words(place.base, address, words)
+        strides = {}
+        for loop, stride in place.strides.items():
+            middle = max(1, round(self._trips.get(loop, 1.0)) // 2)
+            later = self._words(place.base + middle * stride, address, words)
+            strides[loop] = np.int64(np.rint((later - first) / middle))
+        return Form(first, strides, is_exact=False)
+
+    @staticmethod
+    def _words(places: Any, address: int, words: npt.NDArray[np.int32]) -> Any:
+        return words[np.clip((places - address) // words.itemsize, 0, len(words) - 1)].astype(
+            np.int64
+        )
 
     def _binary(self, index: int, name: str, a: Form, b: Form) -> Form | None:
         if name == "add" or (name == "or" and "disjoint" in self.view.texts[index]):

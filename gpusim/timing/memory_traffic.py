@@ -4,8 +4,9 @@ The addresses of every access are known as a base per work-item and a stride per
 lines and pages that the work-items resident on a core, and on several cores, touch together
 follow without running the kernel. Neighbouring work-groups are taken to be resident together, and
 cores to be as much in step as suits L2 best; the detailed model deals groups as the device does
-and needs no such assumption. An access whose address depends on loaded data is taken to touch a
-line of its own each time, unless its whole buffer fits the cache.
+and needs no such assumption. Lists of indices that a planned trace holds are looked up. Any other
+access whose address depends on loaded data is taken to touch a line of its own each time, unless
+its whole buffer fits the cache.
 """
 
 from __future__ import annotations
@@ -108,6 +109,11 @@ class _JobTraffic:
         self._executions = count.block_executions.astype(np.float64)
         self._trips = loop_trips(self._kernel, self._executions)
         self._images = image_places(job)
+        self._contents = {
+            bound.address: np.frombuffer(bound.index_content, np.int32)
+            for bound in job.arguments
+            if bound.index_content is not None
+        }
         self._parents = [loop.parent for loop in self._kernel.loops]
         self._groups_per_core = min(
             job.n_work_groups, max(1, resident.resident_units // resident.units_per_group)
@@ -215,6 +221,7 @@ class _JobTraffic:
             trips=self._trips,
             address_spaces=address_spaces,
             images=self._images if address_spaces == CACHED_SPACES else NO_IMAGES,
+            contents=self._contents,
         )
         return forms, len(ids["local_linear_id"])
 

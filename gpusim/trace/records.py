@@ -15,6 +15,9 @@ from gpusim.errors import TraceError, located
 
 Size3 = tuple[int, int, int]
 
+PLANNED = "planned launches"
+"""`manifest["format"]` of a trace that a dispatch model made."""
+
 
 class ArgumentKind(StrEnum):
     """How a kernel argument was set."""
