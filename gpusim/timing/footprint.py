@@ -36,6 +36,7 @@ def touched(
     access_bytes: int,
     loops: Sequence[tuple[int, Array | int]],
     unit_bytes: int,
+    merged: tuple[Array, Array] | None = None,
 ) -> Footprint:
     """Return the bytes that accesses touch while some loops run.
 
@@ -48,16 +49,20 @@ def touched(
         The stride is one number or one per work-item.
     unit_bytes : int
         Gaps smaller than this are filled: they hold no unit of their own.
+    merged : pair of arrays, optional
+        `merge` of the first iteration where it is known already; of no use if strides differ.
     """
-    starts = np.atleast_1d(base)
+    base = starts = np.atleast_1d(base)
     plain: list[tuple[int, int]] = []
     for trips, stride in loops:
-        values = np.unique(stride)
-        if len(values) == 1:
-            plain.append((trips, int(values[0])))
+        if np.ndim(stride) == 0 or np.all(stride == np.ravel(stride)[0]):
+            plain.append((trips, int(np.ravel(stride)[0])))
         else:
             starts = _spread(starts, trips, np.broadcast_to(stride, starts.shape))
-    starts, ends = _merge(starts, starts + access_bytes, unit_bytes)
+    if starts is base and merged is not None:
+        starts, ends = merged
+    else:
+        starts, ends = merge(starts, starts + access_bytes, unit_bytes)
     weight = 1.0
     for trips, stride in sorted(plain, key=lambda pair: abs(pair[1])):
         if stride == 0 or trips <= 1:
@@ -66,13 +71,13 @@ def touched(
             starts, ends = starts + (trips - 1) * stride, ends + (trips - 1) * stride
         step = abs(stride)
         if step <= unit_bytes or step <= int((ends - starts).min()):
-            starts, ends = _merge(starts, ends + (trips - 1) * step, unit_bytes)
+            starts, ends = merge(starts, ends + (trips - 1) * step, unit_bytes)
             continue
         copies = max(1, min(trips, MAX_INTERVALS // len(starts)))
         # Thinned copies keep the extent: spread them evenly over the iterations.
         offsets = np.unique(np.linspace(0, trips - 1, copies).astype(np.int64)) * step
         weight *= trips / len(offsets)
-        starts, ends = _merge(
+        starts, ends = merge(
             (starts[None, :] + offsets[:, None]).ravel(),
             (ends[None, :] + offsets[:, None]).ravel(),
             unit_bytes,
@@ -93,7 +98,7 @@ def union_units(parts: Iterable[Footprint], unit_bytes: int) -> float:
         else:
             total += part.units(unit_bytes)
     if exact:
-        starts, ends = _merge(
+        starts, ends = merge(
             np.concatenate([part.starts for part in exact]),
             np.concatenate([part.ends for part in exact]),
             unit_bytes,
@@ -110,12 +115,12 @@ def _spread(starts: Array, trips: int, stride: Array) -> Array:
     return spread
 
 
-def _merge(starts: Array, ends: Array, gap: int) -> tuple[Array, Array]:
+def merge(starts: Array, ends: Array, gap: int) -> tuple[Array, Array]:
     """Return sorted intervals with overlaps and gaps below `gap` closed."""
-    order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    is_first = np.ones(len(starts), dtype=np.bool_)
-    is_first[1:] = starts[1:] >= ends[:-1] + gap
-    heads = np.flatnonzero(is_first)
-    tails = np.append(heads[1:], len(starts)) - 1
-    return starts[heads], ends[tails]
+    if np.any(starts[1:] < starts[:-1]):
+        order = np.argsort(starts, kind="stable")
+        starts, ends = starts[order], ends[order]
+    if np.any(ends[1:] < ends[:-1]):
+        ends = np.maximum.accumulate(ends)
+    heads = np.flatnonzero(starts[1:] >= ends[:-1] + gap) + 1
+    return starts[np.append(0, heads)], ends[np.append(heads, len(ends)) - 1]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.timing.address_form import Access
-from gpusim.timing.footprint import Footprint, touched, union_units
+from gpusim.timing.footprint import Footprint, merge, touched, union_units
 from gpusim.timing.form_arithmetic import Array
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ def streams(accesses: Sequence[Access], shares: Sequence[float]) -> list[Stream]
                 for loop, stride in strides.items()
             }
         else:
-            base = np.unique(base)
+            base = _ascending(base)
         result.append(
             Stream(
                 base=(base[:, None] + constants[None, :]).ravel(),
@@ -93,6 +93,15 @@ def streams(accesses: Sequence[Access], shares: Sequence[float]) -> list[Stream]
             )
         )
     return result
+
+
+def _ascending(base: Array) -> Array:
+    """Return the distinct addresses in order; most waves have them so."""
+    if not np.any(base[1:] <= base[:-1]):
+        return base
+    ordered = np.sort(base)
+    distinct: Array = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return distinct
 
 
 class LoopReuse:
@@ -131,6 +140,8 @@ class LoopReuse:
             self._children.setdefault(loop, [])
             self._children.setdefault(parent, []).append(loop)
         self._known: dict[tuple[int, bool], Floats] = {}
+        self._merged: dict[int, tuple[Array, Array]] = {}
+        """Intervals of each stream's first iterations."""
 
     def everything(self) -> Floats:
         """Return (n_stream,) distinct units that the whole wave touches."""
@@ -193,7 +204,10 @@ class LoopReuse:
                 for loop in stream.nest
                 if loop in scope and loop in stream.strides
             ]
-            part = touched(stream.base, stream.access_bytes, loops, self._unit)
+            if i not in self._merged:
+                starts = stream.base
+                self._merged[i] = merge(starts, starts + stream.access_bytes, self._unit)
+            part = touched(stream.base, stream.access_bytes, loops, self._unit, self._merged[i])
             parts.append(part)
             result[i] = part.units(self._unit)
         for cluster in _clusters(parts):
