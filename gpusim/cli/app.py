@@ -18,6 +18,7 @@ COMMANDS: tuple[str, ...] = (
     "device",
     "devices",
     "doctor",
+    "dynamic",
     "info",
     "lower",
     "measure",
