@@ -381,44 +381,53 @@ class Coverage:
     """How many held-out records lay within their intervals."""
 
     n: int
-    n_within: int
+    """Records judged."""
+    n_templates: int
+    share: float
+    """Share of the records within; far: of each template's, then the mean over templates."""
     median_factor: float
     """Median of upper over lower end."""
 
-    @property
-    def share(self) -> float:
-        """Share of the records within."""
-        return self.n_within / self.n
 
-
-def held_out_coverage(calibration: CalibrationSet, *, far: bool) -> Coverage:
+def held_out_coverage(calibration: CalibrationSet, *, far: bool) -> Coverage | None:
     """Return how many records lie in intervals that were made without them.
 
     Parameters
     ----------
     calibration : CalibrationSet
     far : bool
-        Leave out whole templates and use the far spread; else folds and the near one, and
-        records whose fold is their whole template don't count.
+        Leave out whole templates and use the far spread, which is for a template drawn at
+        random; else folds and the near one, and records whose fold is their whole template
+        don't count.
+
+    Returns
+    -------
+    Coverage or None
+        None where nothing can be held out.
     """
     spreads: dict[tuple[object, ...], Spread] = {}
-    within = 0
+    within: dict[str, list[bool]] = {}
     factors = []
     for one in calibration:
         key: tuple[object, ...] = (one.template,) if far else (one.template, one.dtype, one.fold)
         if key not in spreads:
             if far:
-                spreads[key] = far_spread(calibration.without(template=one.template))
+                rest = calibration.without(template=one.template)
             else:
                 rest = calibration.without(fold=one.fold)
-                if one.template not in rest.templates:
-                    continue
-                spreads[key] = near_spread(rest, one.template, one.dtype)
+            if not len(rest) or not (far or one.template in rest.templates):
+                continue
+            spreads[key] = far_spread(rest) if far else near_spread(rest, one.template, one.dtype)
         spread = spreads[key]
-        within += spread.low <= -one.ln_ratio <= spread.high
+        group = one.template if far else ""
+        within.setdefault(group, []).append(spread.low <= -one.ln_ratio <= spread.high)
         factors.append(math.exp(spread.high - spread.low))
+    if not factors:
+        return None
+    shares = [sum(hits) / len(hits) for hits in within.values()]
     return Coverage(
         n=len(factors),
-        n_within=within,
-        median_factor=float(np.median(factors)) if factors else math.nan,
+        n_templates=len({key[0] for key in spreads}),
+        share=math.fsum(shares) / len(shares),
+        median_factor=float(np.median(factors)),
     )
