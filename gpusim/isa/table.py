@@ -60,7 +60,7 @@ ISSUE_KEYS: dict[str, tuple[str, ...]] = {
     "midgard": _COMMON_ISSUE
     + _names(
         "vector_bytes constant_bytes_per_bundle operations_per_load_store_word "
-        "bundle_latency_cycles message_cycles"
+        "bundle_latency_cycles pipe_latency_cycles message_cycles"
     ),
     "valhall": _COMMON_ISSUE
     + _names(

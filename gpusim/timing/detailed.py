@@ -160,6 +160,11 @@ class _JobRun:
             local_bytes=max(1, local_bytes),
             unknown_lines=max(1, _buffer_lines(job, figures.core.line_bytes)),
         )
+        self._memory = figures.memory
+        if code.lowered.isa == "midgard":
+            # What a word waits for others is simulated: only the pipe's own latency is given.
+            pipe = float(code.lowered.table.rule("pipe_latency_cycles"))
+            self._memory = figures.memory._replace(l1_latency=pipe)
 
     def run(self, weights: npt.NDArray[np.float64], state: MemoryState) -> DetailedRun:
         """Run the job, or as much of it as it takes to know its rate.
@@ -185,7 +190,7 @@ class _JobRun:
             self._steps,
             self._shape,
             self._core,
-            self._figures.memory,
+            self._memory,
             state,
             self._job.n_work_groups,
             Sampling(

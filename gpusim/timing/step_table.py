@@ -128,10 +128,10 @@ class _Rules:
 
     def _word(self, word: Word) -> _Step:
         if word.kind == "alu":
-            return _Step(issue=1.0, latency=self._rule("bundle_latency_cycles"), ops=word.ops)
+            return _Step(issue=1.0, latency=self._rule("pipe_latency_cycles"), ops=word.ops)
         is_barrier = any(op.kind == BARRIER for op in word.accesses)
         if word.kind == "tex":
-            latency = 0.0 if is_barrier else self._rule("message_latency_cycles")
+            latency = 0.0 if is_barrier else self._rule("pipe_latency_cycles")
             return _Step(texture=1.0, latency=latency, is_barrier=is_barrier, ops=word.ops)
         return _Step(ops=word.ops, accesses=word.accesses)
 
