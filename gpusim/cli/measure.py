@@ -85,8 +85,12 @@ def _measure(
     where = found.device["name"]
     good = len(found.rows) - len(found.failures)
     typer.echo(f"gpusim: {good} of {len(found.rows)} rows measured on {where}", err=True)
+    reasons: dict[str, list[str]] = {}
     for place, reason in found.failures:
-        typer.echo(f"gpusim: {where}: {place}: {reason}", err=True)
+        reasons.setdefault(reason, []).append(place)
+    for reason, places in reasons.items():
+        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        typer.echo(f"gpusim: {where}: {places[0]}{more}: {reason}", err=True)
     if found.failures:
         raise typer.Exit(2)
 

@@ -29,6 +29,8 @@ class Samples:
 
     times_ns: list[int] = field(default_factory=list)
     reason: str = ""
+    dropped_option: str = ""
+    """What its program was built without."""
 
 
 def choose_device(platform: int | None, device: int | None) -> Any:
@@ -152,6 +154,9 @@ class DeviceRun:
             self._wait(index, event, on_launch)
         if timed:
             self._note(events)
+        for step in self._trace.launches:
+            dropped = self.objects.dropped.get(step.program, "")
+            self.samples[step.index].dropped_option = dropped
 
     def _wait(self, index: int, event: Any, on_launch: OnLaunch) -> None:
         status = self._cl.command_execution_status.COMPLETE

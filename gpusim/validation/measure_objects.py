@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -42,6 +43,8 @@ class DeviceObjects:
         self._samplers: dict[int, Any] = {}
         self._programs: dict[int, Any] = {}
         self._kernels: dict[int, Any] = {}
+        self.dropped: dict[int, str] = {}
+        """Program -> the option that it was built without, as the device refused it."""
 
     def allocate(self) -> None:
         """Create the memory objects that the launches use."""
@@ -141,8 +144,6 @@ class DeviceObjects:
                 found = self._build(number)
             except GpusimError as error:
                 found = error
-            except self._cl.Error as error:
-                found = TraceError(f"program {number} does not build: {one_line(error)}")
             self._programs[number] = found
         if isinstance(found, GpusimError):
             raise found
@@ -153,11 +154,27 @@ class DeviceObjects:
         if record.kind != "source" or record.blob is None or record.headers:
             raise TraceError(f"program {number}: only programs of recorded source are measured")
         text = self._trace.read_blob(record.blob).decode("utf-8", "surrogateescape")
+        program = self._cl.Program(self._context, text)
+        try:
+            return self._compiled(program, record.build_options)
+        except self._cl.Error as error:
+            options, standard = without_standard(record.build_options)
+            if not standard:
+                raise TraceError(f"program {number} does not build: {build_error(error)}") from None
+        # Captured as if on a newer device: the text itself often is fine with an older one.
+        program = self._cl.Program(self._context, text)
+        try:
+            built = self._compiled(program, options)
+        except self._cl.Error as error:
+            raise TraceError(f"program {number} does not build: {build_error(error)}") from None
+        self.dropped[number] = standard
+        return built
+
+    def _compiled(self, program: Any, options: str) -> Any:
         with warnings.catch_warnings():
             # Compilers' remarks come as warnings; they are no problem of the measurement.
             warnings.simplefilter("ignore")
-            program = self._cl.Program(self._context, text)
-            return program.build(options=record.build_options, devices=[self._device])
+            return program.build(options=options, devices=[self._device])
 
     def _bind(self, kernel: Any, argument: Argument) -> None:
         kind, ref = argument.kind, argument.ref
@@ -239,6 +256,19 @@ def moves_bytes(trace: Trace, command: Command) -> bool:
         return command.source in trace.buffers
     known = command.content is not None
     return known and command.kind in (*_WRITES, CommandKind.FILL)
+
+
+def without_standard(options: str) -> tuple[str, str]:
+    """Return build options without ``-cl-std``, and that option; empty where there is none."""
+    words = options.split()
+    standard = next((word for word in words if word.startswith("-cl-std=")), "")
+    return " ".join(word for word in words if word != standard), standard
+
+
+def build_error(error: BaseException) -> str:
+    """Return the first line of a build log that speaks of an error."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line[:300] for line in lines if re.search(r"\berror:", line)), one_line(error))
 
 
 def one_line(error: BaseException) -> str:

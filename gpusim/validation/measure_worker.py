@@ -91,9 +91,10 @@ def _rows(experiment: Experiment, samples: Mapping[int, Samples]) -> Iterator[di
     for row, found in by_row.items():
         reasons = [one.reason for one in found if one.reason]
         wanted = experiment.rows[row]
+        dropped = [one.dropped_option for one in found if one.dropped_option]
         yield {
             "kernel": wanted.kernel,
-            "params": dict(wanted.params),
+            "params": {**wanted.params, **({"dropped_option": dropped[0]} if dropped else {})},
             "global": wanted.global_size,
             "local": wanted.local_size,
             "metric": wanted.metric,

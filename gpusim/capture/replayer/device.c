@@ -90,6 +90,25 @@ static void create_memory(struct experiment *e, struct memory *memory) {
     free(zeros);
 }
 
+/* Build a program; one for a newer OpenCL C than the device knows, without saying so. */
+static void build(struct program *program) {
+    char *text = copy_of(program->options), *standard, *end;
+    program->error = p_clBuildProgram(program->handle, 1, &device, text, NULL, NULL);
+    standard = program->error ? strstr(text, "-cl-std=") : NULL;
+    if (standard) {
+        size_t length = strcspn(standard, " ");
+        snprintf(program->dropped, sizeof program->dropped, "%.*s", (int)length, standard);
+        for (end = standard + length; standard < end; standard++)
+            *standard = ' ';
+        const char *source = program->source.bytes;
+        size_t size = program->source.length;
+        program->handle = p_clCreateProgramWithSource(context, 1, &source, &size, &program->error);
+        if (!program->error)
+            program->error = p_clBuildProgram(program->handle, 1, &device, text, NULL, NULL);
+    }
+    free(text);
+}
+
 static void create_objects(struct experiment *e) {
     for (uint32_t i = 0; i < e->n_programs; i++) {
         struct program *program = &e->programs[i];
@@ -100,11 +119,8 @@ static void create_objects(struct experiment *e) {
             continue;
         }
         program->handle = p_clCreateProgramWithSource(context, 1, &source, &length, &program->error);
-        if (program->error)
-            continue;
-        char *text = copy_of(program->options);
-        program->error = p_clBuildProgram(program->handle, 1, &device, text, NULL, NULL);
-        free(text);
+        if (!program->error)
+            build(program);
     }
     for (uint32_t i = 0; i < e->n_memory; i++)
         create_memory(e, &e->memory[i]);

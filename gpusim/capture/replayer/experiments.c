@@ -6,6 +6,7 @@ struct program {
     struct text options, source;
     cl_program handle;
     cl_int error;
+    char dropped[32]; /* the option that it was built without */
 };
 
 struct memory {

@@ -23,7 +23,8 @@ static void print_field(struct text text) {
     fputc('"', options.out);
 }
 
-static void print_row(struct row *row, struct step *best, const char *reason) {
+static void print_row(struct experiment *e, struct row *row, struct step *best,
+                      const char *reason) {
     FILE *out = options.out;
     fputc('"', out);
     print_text(options.name[0] ? options.name : device_name,
@@ -41,6 +42,12 @@ static void print_row(struct row *row, struct step *best, const char *reason) {
         fprintf(out, ", \"\"min_us\"\": %.3f, \"\"max_us\"\": %.3f, \"\"spread\"\": %.4f",
                 (double)best->times[0] / 1e3, (double)best->times[n - 1] / 1e3,
                 (double)(high - low) / median(best->times, n));
+    }
+    if (best && e->programs[best->program].dropped[0]) {
+        const char *dropped = e->programs[best->program].dropped;
+        fputs(", \"\"dropped_option\"\": \"\"", out);
+        print_text(dropped, strcspn(dropped, "\"\\"));
+        fputs("\"\"", out);
     }
     print_board(out);
     if (!best)
@@ -84,7 +91,7 @@ static void print_rows(struct experiment *e) {
             if (!best || median(step->times, step->n_times) < median(best->times, best->n_times))
                 best = step;
         }
-        print_row(&e->rows[r], best, reason);
+        print_row(e, &e->rows[r], best, reason);
     }
     fflush(options.out);
 }

@@ -208,6 +208,16 @@ def test_on_pocl_an_image_arrives(pocl, tmp_path):
     assert row.value > 0
 
 
+def test_a_standard_that_the_device_lacks_is_dropped(board, tmp_path):
+    target, start, library = board
+    base = saxpy_trace()
+    program = replace(base.programs[0], build_options="-DA=1 -cl-std=CL2.0 -DB")
+    experiment = experiment_of_trace(replace(base, programs={0: program}))
+    built = build_replayer([experiment], target=target, folder=tmp_path, repeat=1)
+    ((row,), _) = run_program([*start, built], tmp_path / "m.csv", "--library", str(library))
+    assert (row.value, row.params["dropped_option"]) == (11.24, "-cl-std=CL2.0")
+
+
 def test_programs_that_can_not_be_built(board, tmp_path):
     target, start, library = board
     base = saxpy_trace(kernels=("saxpy", "saxpy", "saxpy"))

@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gpusim.cli.app import main
 from gpusim.errors import TraceError
@@ -313,3 +315,26 @@ def test_command_writes_the_measured_schema(tmp_path, capsys):
     rows = read_measured_rows(out)
     assert {row.device for row in rows} == {"mali-t860"}
     assert rows[0].value == 3.5
+
+
+SAMPLES = [
+    CLPEAK, CLPEAK3, CLPEAK_XML, CLPEAK_XML2, json.dumps(CLPEAK_JSON2), json.dumps(CLPEAK_JSON3),
+    CLPEAK_CSV, NSYS, NSYS_SUM, NCU, NCU_RAW, json.dumps(AUTOTVM), STREAMLINE,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+@given(data=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_files_are_refused_or_read_never_a_traceback(tmp_path, text, data):
+    start = data.draw(st.integers(0, len(text)), label="start")
+    length = data.draw(st.integers(0, 40), label="length")
+    put = data.draw(st.sampled_from(["", "0", "-1", "1e999", "nan", '"', ",", "{", "\n", "é"]))
+    path = tmp_path / "f.log"
+    path.write_text(text[:start] + put + text[start + length :])
+    try:
+        result = import_measured(path)
+    except TraceError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert all(0 < row.value < 1e40 for row in result.rows)

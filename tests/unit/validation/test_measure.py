@@ -17,7 +17,7 @@ from gpusim.validation import measure as measure_module
 from gpusim.validation.measure import MeasureOptions, in_unit, measure, summary
 from gpusim.validation.measure_board import board_state
 from gpusim.validation.measure_device import DeviceRun, QueueLostError, choose_device
-from gpusim.validation.measure_objects import moves_bytes
+from gpusim.validation.measure_objects import build_error, moves_bytes, without_standard
 from gpusim.validation.measure_suite import plan_suite
 from gpusim.validation.measured_rows import COLUMNS, read_measured_rows
 from gpusim.validation.registry import case_of
@@ -97,6 +97,20 @@ def test_a_program_that_does_not_build(device, tmp_path, capfd):
     trace = saved(program_of(saxpy_trace(), "kernel void saxpy( {"), tmp_path / "b.gptrace")
     assert run(trace, "--repeat", 1, "-o", tmp_path / "m.csv") == 2
     assert "does not build" in capfd.readouterr().err
+
+
+def test_a_standard_that_the_device_lacks_is_dropped(device, tmp_path):
+    # A standard that no device knows; the text needs none.
+    base = saxpy_trace(kernels=("saxpy", "saxpy"))
+    program = replace(base.programs[0], build_options="-DA=1 -cl-std=CL9.9")
+    trace = saved(replace(base, programs={0: program}), tmp_path / "n.gptrace")
+    found = measure(trace, MeasureOptions(repeat=1))
+    assert [row.params["dropped_option"] for row in found.rows] == ["-cl-std=CL9.9"] * 2
+    assert not found.failures
+    assert without_standard("-DA=1 -cl-std=CL2.0 -DB") == ("-DA=1 -DB", "-cl-std=CL2.0")
+    assert without_standard("-DA=1") == ("-DA=1", "")
+    log = "failed\nx.cl:1:2: error: no such thing\nx.cl:2:3: error: another"
+    assert build_error(ValueError(log)) == "x.cl:1:2: error: no such thing"
 
 
 def test_a_hanging_kernel_is_given_up(device, tmp_path):
