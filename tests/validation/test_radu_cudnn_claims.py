@@ -66,9 +66,9 @@ def test_layer_14_has_more_and_uneven_stairs_at_the_same_places_on_both_boards(l
 
 
 HEAT_MAP_LAYERS = {
-    "resnet50": (3, 12, 16, 26, 44),
-    "vgg16": (2, 10, 24),
-    "alexnet": (3, 8),
+    "resnet50": (3, 11, 16, 26),
+    "vgg16": (10, 24),
+    "alexnet": (8,),
 }
 """A part of the heat maps; `analysis/radu_fig6.py` draws all of them."""
 
@@ -97,3 +97,12 @@ def test_gains_start_at_64_pruned_channels_for_most_layers(speed_ups):
 def test_pruning_never_slows_a_layer_down(speed_ups):
     """The paper's heat maps of cuDNN have no slowdown, unlike those of ACL and TVM."""
     assert min(speed_ups.values()) > 0.98
+
+
+def test_small_pointwise_layers_gain_more_than_the_paper_says(speed_ups):
+    """The paper's highest speed-up is 3.3x, on layer 16; a known deviation of ours is layer 11.
+
+    Listed in docs/deviations.md: this breaks when the gap closes.
+    """
+    assert speed_ups["resnet50", 16, 127] == pytest.approx(3.3, rel=0.15)
+    assert speed_ups["resnet50", 11, 127] > 1.2 * 3.3
