@@ -35,6 +35,9 @@ def calibrate_command(
     figure: list[str] = typer.Option(
         [], "--figure", help="Fit only this figure, such as l2.hit_latency_cycles."
     ),
+    sessions_only: bool = typer.Option(
+        False, "--sessions-only", help="Fit no figure, only what launches of a session cost."
+    ),
     fidelity: str = typer.Option("wave", help="analytic or wave."),
     steps: int = typer.Option(3, min=1, help="Gauss-Newton steps, at most."),
     baselines: bool = typer.Option(
@@ -48,7 +51,9 @@ def calibrate_command(
     as_csv: bool = CsvOption,
 ) -> None:
     """Fit figures of kind assumed or fitted, judge the fit on records it has not seen."""
-    result = _calibrate(device, measured, figure, fidelity, steps, baselines, workers)
+    result = _calibrate(
+        device, measured, figure, sessions_only, fidelity, steps, baselines, workers
+    )
     record = result.record
     rows = [
         (one.name, one.before, one.after, *one.bounds, one.ablation) for one in record.parameters
@@ -73,6 +78,7 @@ def _calibrate(
     device: str,
     measured: list[str],
     figures: list[str],
+    sessions_only: bool,
     fidelity: str,
     steps: int,
     baselines: bool,
@@ -96,6 +102,7 @@ def _calibrate(
         spec,
         samples,
         chosen=figures,
+        sessions_only=sessions_only,
         fidelity=fidelity,
         workers=workers,
         max_steps=steps,

@@ -56,6 +56,7 @@ def calibrate(
     samples: Sequence[Sample],
     *,
     chosen: Sequence[str] = (),
+    sessions_only: bool = False,
     fidelity: str = "wave",
     workers: int = 2,
     max_steps: int = 3,
@@ -73,6 +74,8 @@ def calibrate(
         Of `calibrate_samples.read_samples`.
     chosen : sequence of str
         Figures; empty = all that may be fitted.
+    sessions_only : bool
+        Fit no figure, only the launch constants of sessions.
     fidelity : str
     workers : int
     max_steps : int
@@ -97,9 +100,8 @@ def calibrate(
         raise GpusimError("nothing to fit to")
     earlier = load_calibration(device)
     known = {} if earlier is None else {one.name: one for one in earlier.parameters}
-    parameters = parameters_of(
-        device, {path: one.before for path, one in known.items()}, list(chosen)
-    )
+    starts = {path: one.before for path, one in known.items()}
+    parameters = [] if sessions_only else parameters_of(device, starts, list(chosen))
     all_sessions = sessions([one.unix_time for one in samples])
     own_session = _own_sessions(all_sessions)
     groups = related_groups(
@@ -113,7 +115,9 @@ def calibrate(
         everything = np.ones(len(samples), bool)
         before_s = problem.seconds(problem.start)
         tell("prepared")
-        whole, seconds, slopes = fit(problem, everything, max_steps=max_steps, on_step=tell)
+        whole, seconds, slopes = fit(
+            problem, everything, max_steps=max_steps if parameters else 0, on_step=tell
+        )
         whole = _as_written(problem, whole, device)
         seconds = problem.seconds(whole.theta)
         after_s = problem.with_sessions(seconds, whole.session_s)
