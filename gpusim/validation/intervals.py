@@ -149,9 +149,16 @@ def far_spread(calibration: CalibrationSet) -> Spread:
     """Return the spread of a kernel whose template was never measured.
 
     Every template weighs the same, and its records are judged by the constant of the others.
-    With a single template nothing is known about another one: the default spread is added.
+    With a single template nothing is known about another one: the default spread is added. Of
+    two, one may have a few lucky records, so the spread is no narrower than the near one of either.
     """
-    spread = _clamped(*_pooled(calibration), Status.EXTRAPOLATING)
+    low, high = _pooled(calibration)
+    for template in calibration.templates if len(calibration.templates) == 2 else ():
+        own = [one for one in calibration if one.template == template]
+        if len(own) >= MIN_RECORDS:
+            near = _jackknife(own, [one.fold for one in own])
+            low, high = min(low, near[0]), max(high, near[1])
+    spread = _clamped(low, high, Status.EXTRAPOLATING)
     return spread.widened(DEFAULT_SPREAD) if len(calibration.templates) < 2 else spread
 
 

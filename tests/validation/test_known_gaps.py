@@ -137,7 +137,8 @@ def is_open(ours, measured):
 
 
 def test_the_page_lists_exactly_the_gaps_that_are_tested():
-    listed = re.findall(r"^\| `([\w-]+)` \|", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    table = PAGE.read_text(encoding="utf-8").partition("\n## ")[0]
+    listed = re.findall(r"^\| `([\w-]+)` \|", table, flags=re.M)
     tested = [*PEAKS, *RANKINGS, *KERNELS, *RECORDS, *OTHER]
     assert sorted(listed) == sorted(tested)
 
