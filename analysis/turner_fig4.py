@@ -28,12 +28,19 @@ def main() -> dict[str, Any]:
             one = compressed(network, technique, ELBOW)
             for cpu, threads in THREADS.items():
                 times[cpu, network, technique] = [on_cpu(one, cpu, n).total_ms for n in threads]
-    lines = {
-        f"{network.removesuffix('-cifar10')}, {technique.value}": (THREADS[cpu], row)
-        for (cpu, network, technique), row in times.items()
-        if cpu == "odroid-xu4-cpu" and technique is not Technique.TTQ
-    }
-    drawing.curves("turner_fig4", lines, title="OpenMP on Odroid-XU4", x="threads")
+    drawing.bars(
+        "turner_fig4",
+        {
+            technique.value: [
+                time for network in NETWORKS for time in times["odroid-xu4-cpu", network, technique]
+            ]
+            for technique in Technique
+        },
+        [f"{network[:3]}\n{n}" for network in NETWORKS for n in THREADS["odroid-xu4-cpu"]],
+        title="OpenMP on Odroid-XU4: three networks, 1 to 8 threads",
+        y="predicted ms",
+        logarithmic=True,
+    )
     rows = []
     for cpu in THREADS:
         for network in NETWORKS:

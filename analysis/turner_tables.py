@@ -37,6 +37,7 @@ PUBLISHED_MB = {
         "mobilenet-cifar10": {_PLAIN: 66.3, _WP: 40.9, _CP: 2.7, _TTQ: 63.3},
     },
 }
+SHORT = dict(zip(Technique, ("-", "wp", "cp", "ttq"), strict=True))
 DENSE = {"elbow": Storage.ROWS, "90 %": Storage.SCALARS}
 """How each table's dense networks are held, as far as their figures tell."""
 
@@ -67,7 +68,7 @@ def main() -> dict[str, Any]:
                 )
                 ours.append(megabytes)
                 published.append(said)
-                labels.append(f"{network[:3]}\n{technique.value[:4]}\n{table}")
+                labels.append(f"{SHORT[technique]}\n{network[:3]}\n{table[:2]}")
     for network in NETWORKS:
         cells = {technique: compressed(network, technique, ELBOW) for technique in Technique}
         sizes = {technique: one.weight_bytes() for technique, one in cells.items()}
@@ -82,8 +83,8 @@ def main() -> dict[str, Any]:
     drawing.bars(
         "turner_tables",
         {"published": published, "nested arrays, 32-bit allocator": ours},
-        [label.replace(" ", "") for label in labels],
-        title="Memory of weights: Tables IV and VI",
+        labels,
+        title="Memory of weights: Table IV (elbow) and VI (90 %)",
         y="MB",
         logarithmic=True,
     )
