@@ -51,18 +51,24 @@ def pruned_times(
     *,
     distances: Sequence[int] = DISTANCES,
     tuning_log: str = "",
+    keep_holes: bool = False,
 ) -> dict[int, dict[int, float]]:
     """Return layer -> channels taken away -> ms, with 0 for the full layer.
 
-    Every layer is pruned by each of `distances` that leaves it a channel.
+    Every layer is pruned by each of `distances` that leaves it a channel. With `keep_holes`, points
+    that have no time are left out instead of raising, and layers without a full one altogether.
     """
     times: dict[int, dict[int, float]] = {}
     for index in UNIQUE[network]:
         layer = load_network(network).layer(index)
         full = layer.out_channels
         counts = [full - distance for distance in (0, *distances) if distance < full]
-        found = _times(network, [layer], counts, library, device, "analytic", tuning_log)
-        times[index] = {full - time.point.layer.out_channels: time.predicted_ms for time in found}
+        found = _times(
+            network, [layer], counts, library, device, "analytic", tuning_log, keep_holes
+        )
+        row = {full - time.point.layer.out_channels: time.predicted_ms for time in found}
+        if 0 in row:
+            times[index] = row
     return times
 
 
@@ -100,6 +106,7 @@ def _times(
     device: str,
     fidelity: str,
     tuning_log: str,
+    keep_holes: bool = False,
 ) -> list[PointTime]:
     options = PlanOptions(
         target=device, layout=_LAYOUTS.get(library, "nhwc"), tuning_log=tuning_log
@@ -115,6 +122,6 @@ def _times(
     )
     times = sweep(points, processes=1)
     for time in times:
-        if time.failure:
+        if time.failure and not keep_holes:
             raise RuntimeError(f"{time.point.layer.name}: {time.failure}")
-    return times
+    return [time for time in times if not time.failure]
