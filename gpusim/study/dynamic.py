@@ -183,20 +183,12 @@ class DynamicStudy:
         )
 
     def best_split(self, images: int, *, dynamic: bool) -> tuple[int, int]:
-        """Return (CPU images, GPU images) of the fastest split of a batch.
+        """Return (CPU images, GPU images) of the fastest split of a batch, all of them tried.
 
-        The GPU's time grows with its images and the CPU's falls, so the best is beside the
-        crossing, which is found by halving.
+        The GPU's time need not grow with its images: a batch shares weights.
         """
-        low, high = 0, images
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._gpu_ps(middle, dynamic) < self._cpu_ps(images - middle, dynamic):
-                low = middle
-            else:
-                high = middle
         best = min(
-            (low, high),
+            range(images + 1),
             key=lambda n: max(self._gpu_ps(n, dynamic), self._cpu_ps(images - n, dynamic)),
         )
         return images - best, best
