@@ -22,12 +22,13 @@ NOTE = """
 Each switch changes one thing of the model and nothing else; times are of the shipped traces (one
 prepare and four runs). Published are 23, 14, 14 and 23 ms for 92, 93, 96 and 97 channels: a
 level, and a gap of 9 ms that is the same for a remainder of three columns and of one. A low clock
-gives the level without the gap, and other local sizes of the product move both. A fixed cost of
-about 2.25 ms per extra job gives the gap but is some 25 times what a job costs in the model; no
-documented figure of the job manager, the flush or the address translation comes near it, even ten
-times as expensive. So the gap stays unexplained: something that costs milliseconds per job on
-that phone, such as a clock or power transition around each short job, is the best guess, and
-nothing in the models pretends to know it.
+gives the level without the gap. A local size left to the driver gives a gap of that order at both
+counts (12 and 13 ms), because an odd number of columns gets groups of one; but then the product
+is one job, and the paper's tables show two. A cost of 2.25 ms per extra job, fitted to the gap,
+is some 25 times what a job costs in the model; neither the dispatch, nor the start of a job and
+the flush, nor the address translation gives it even ten times as expensive. So no cause alone
+reproduces levels, gap and jobs; narrow groups in the remainder, or a clock or power transition
+around each short job, remain as guesses, and the models contain neither.
 """
 CHANNELS = (92, 93, 96, 97)
 PAPER_MS = (23.0, 14.0, 14.0, 23.0)
