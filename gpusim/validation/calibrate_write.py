@@ -34,7 +34,7 @@ def write_fitted(text: str, device: DeviceSpec, record: CalibrationRecord) -> st
         section, _, name = parameter.name.partition(".")
         node = _node(figures[parameter.name], parameter.after, section, name, record)
         _set(lines, section, name, node, device.file)
-    if SOURCE not in device.sources:
+    if record.parameters and SOURCE not in device.sources:
         _add_source(lines)
     return "\n".join(lines) + "\n"
 
