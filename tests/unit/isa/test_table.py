@@ -109,7 +109,8 @@ def test_the_rules_of_the_hardware_page():
 
 
 def test_every_rule_and_class_is_read_by_the_code():
-    folder = CHECKOUT / "gpusim" / "isa"
-    code = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "table.py")
+    folders = [CHECKOUT / "gpusim" / name for name in ("isa", "timing")]
+    files = [path for folder in folders for path in folder.glob("*.py") if path.name != "table.py"]
+    code = "".join(path.read_text() for path in files)
     for name in {*OPERATION_CLASSES, *(key for keys in ISSUE_KEYS.values() for key in keys)}:
         assert f'"{name}"' in code or f'="{name}"' in code, name
