@@ -14,10 +14,11 @@ from gpusim.study.compression import Technique, compress
 from gpusim.study.stack import NETWORKS, on_cpu, on_gpu
 
 NOTE = """
-At 224x224 one convolution of every stage of ResNet-18 stands for it. MobileNet under CLBlast
-is left out: a product per depthwise channel, thousands of launches. The GPU is the T628's group of four cores, as one OpenCL device. CLBlast pads small products to
-whole tiles, which costs most where maps are 4x4 and 2x2. At 224x224 the same kernels are better
-used, but the model's CLBlast stays slower than its OpenMP there; the paper has it faster.
+At 224x224 one convolution of every stage of ResNet-18 stands for it. MobileNet under CLBlast is
+left out: a product per depthwise channel, thousands of launches. The GPU is the T628's group of
+four cores, as one OpenCL device. CLBlast pads small products to whole tiles, which costs most
+where maps are 4x4 and 2x2. At 224x224 the same kernels are better used, but the model's CLBlast
+stays slower than its OpenMP there; the paper has it faster.
 """
 CPU, THREADS, GPU = "odroid-xu4-cpu", 8, "mali-t628"
 LARGE = "resnet18"
