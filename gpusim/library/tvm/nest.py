@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+_LANES = (2, 3, 4, 8, 16)
+"""Vector lengths of OpenCL C. The fallback can mimic a vectorised axis with another length, which
+TVM's code generator has no type for; such an axis is taken as a plain loop here."""
+
 Env = dict[str, int | str]
 """Axis -> its value at this point: a constant, or the name of a loop variable."""
 
@@ -107,7 +111,7 @@ def emit(axes: Sequence[Axis], scalar: str, statement: Statement) -> list[str]:
     statement : callable
         Returns the lines of the body, given where the axes stand and the vector's shape.
     """
-    vectors = [axis for axis in axes if axis.how == "vec" and axis.extent > 1]
+    vectors = [axis for axis in axes if axis.how == "vec" and axis.extent in _LANES]
     vector = Vector(scalar=scalar)
     if vectors:
         vector = Vector(scalar=scalar, lanes=vectors[0].extent, axis=vectors[0].name)

@@ -297,6 +297,25 @@ def test_the_fallback_mimics_the_layer_that_shares_most_divisors():
     assert mimic({"a": (32, 3)}, []).splits == {"a": (32, 1, 1)}
 
 
+def test_a_vector_length_that_opencl_lacks_becomes_a_loop(tmp_path):
+    layer = conv(4, 5, 14, 1)
+    entity = [
+        ["tile_co", "sp", [2, 1, 7]],
+        ["tile_oh", "sp", [5, 1, 1]],
+        ["tile_ow", "sp", [7, 1, 1]],
+        ["ann_spatial", "an", ["none", "none", "vec"]],
+    ]
+    workload = tensors(layer, "f32")
+    log = logged(tmp_path, "conv2d_nchw_spatial_pack.mali", workload, entity)
+    options = PlanOptions(target="mali-t860", layout="nchw", tuning_log=log)
+    (plan,) = plan_layer("tvm", layer, options)
+    data = values((1, 4, 5, 7), "f32")
+    weights = values((14, 4, 1, 1), "f32", 1)
+    raw = run_trace(plan.trace, {0: data, 2: packed(weights, 7)}, 4)
+    got = raw.view(np.float32).reshape(1, 14, 5, 7)
+    np.testing.assert_array_equal(got, reference(data, weights, layer))
+
+
 def test_a_prime_channel_count_leaves_no_tile():
     layer = load_network("resnet50").layer(14)
     options = PlanOptions(target="mali-t860", layout="nchw")
