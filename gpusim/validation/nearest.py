@@ -144,7 +144,8 @@ class CalibrationSet:
         total = np.where(known, steps, 0.0).sum(axis=1)
         number = known.sum(axis=1)
         far = np.full(len(self.residuals), np.inf)
-        return np.sqrt(np.divide(total, number, out=far, where=number > 0))
+        mean: npt.NDArray[np.float64] = np.divide(total, number, out=far, where=number > 0)
+        return np.asarray(np.sqrt(mean), dtype=np.float64)
 
 
 def launch_features(
