@@ -319,7 +319,7 @@ def gain_interval(
     )
     if len(own) >= MIN_RECORDS:
         width, status = _pair_width(own), Status.INSIDE
-    elif pooled:
+    elif len(pooled) >= MIN_RECORDS:
         width = _pair_width(pooled) * small_sample_factor(max(len(own), MIN_RECORDS // 2))
         status = Status.EXTRAPOLATING
     else:
