@@ -36,6 +36,7 @@ def plan_command(
     batch: int = typer.Option(1, help="Images per inference."),
     tuner: str = typer.Option("none", help="none or static (ACL)."),
     bias: bool = typer.Option(True, help="Whether the layer adds a bias."),
+    tuning_log: str = typer.Option("", help="Tuned configurations (an AutoTVM log), for tvm."),
     as_json: bool = JsonOption,
     as_csv: bool = CsvOption,
 ) -> None:
@@ -51,6 +52,7 @@ def plan_command(
         batch=batch,
         tuner=tuner,
         bias=bias,
+        tuning_log=tuning_log,
     )
     plans = plan_layer(library, chosen, options)
     if as_json:

@@ -41,6 +41,7 @@ def predict_command(
     image: str | None = typer.Option(
         None, help="HEIGHTxWIDTH, for an ONNX file that leaves it open."
     ),
+    tuning_log: str = typer.Option("", help="Tuned configurations (an AutoTVM log), for tvm."),
     threads: int | None = typer.Option(None, help="Threads, for openmp and openmp-simd."),
     sparsity: float = typer.Option(0.0, help="Share of zero weights, 0 to 1 (openmp, hand-csr)."),
     evidence: bool = EvidenceOption,
@@ -63,6 +64,7 @@ def predict_command(
             clock_khz=None if clock_mhz is None else round(clock_mhz * 1000),
             image=None if image is None else parse_image(image),
             sparsity=sparsity,
+            tuning_log=tuning_log,
             threads=threads,
             on_progress=update,
         )

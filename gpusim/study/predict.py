@@ -282,6 +282,7 @@ def predict(
     store: TimeStore | None = None,
     image: tuple[int, int] | None = None,
     sparsity: float = 0.0,
+    tuning_log: str = "",
     threads: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> NetworkPrediction:
@@ -311,6 +312,8 @@ def predict(
     sparsity : float
         Share of zero weights, for libraries that read compressed ones; on a CPU any share above
         0 means CSR.
+    tuning_log : str
+        File of tuned configurations, for libraries that use one (``tvm``).
     threads : int, optional
         Of a CPU library (``openmp``, ``openmp-simd``); 1 by default.
     on_progress : callable, optional
@@ -353,6 +356,7 @@ def predict(
             batch=batch,
             tuner=tuner,
             sparsity=sparsity if name in SPARSE_LIBRARIES else 0.0,
+            tuning_log=tuning_log,
         )
         for name in dict.fromkeys((*libraries, *_FALLBACK))
     }

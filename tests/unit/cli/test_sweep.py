@@ -79,3 +79,19 @@ def test_no_time_at_all_is_an_error(capsys):
     )
     assert code == 2
     assert "no point has a time" in err
+
+
+def test_plans_take_a_tuning_log(capsys, tmp_path):
+    log = tmp_path / "broken.log"
+    log.write_text("{\n")
+    for command in (
+        ["plan", "resnet50", "--layer", "16"],
+        ["predict", "alexnet"],
+        ["sweep", "resnet50", "--layer", "16", "--channels", "8", "--processes", "1"],
+    ):
+        with pytest.raises(SystemExit):
+            app.main(
+                [*command, "--library", "tvm", "--device", "mali-t860", "--tuning-log", str(log)]
+            )
+        captured = capsys.readouterr()
+        assert "broken.log:1: not an entry of an AutoTVM log" in captured.out + captured.err
