@@ -193,7 +193,7 @@ class QueueOrder:
         refuse_first(
             table,
             first_row,
-            np.diff(seqs, prepend=before) <= 0,
+            seqs <= np.concatenate(([before], seqs[:-1])),
             "seq does not rise",
             expected="more than the row before",
             found=seqs,
